@@ -1,0 +1,265 @@
+//! The key ring: every secret the server works with, derived from one master secret.
+//!
+//! Each purpose has a key of its own (HKDF, RFC 5869, one label each), so that a value made for one purpose
+//! means nothing in another. During a rotation the ring holds older masters too: new values are made under the
+//! newest, old ones are still read.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
+use aws_lc_rs::{constant_time, hkdf, hmac};
+
+use super::{EmailAddress, SessionId, SignInCode};
+
+/// Bytes of a refresh token's and a link's MAC: 128 bits (RFC 6749 §10.10 asks for at most 2^-128 a guess).
+pub const MAC_LENGTH: usize = 16;
+
+/// The secrets of one installation.
+pub struct KeyRing {
+    newest: Derived,
+    older: Vec<Derived>,
+}
+
+/// What a sealed text is for. It is bound into the text, so that one kind is never opened as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealed {
+    /// A mail job: address, code, language.
+    MailJob,
+    /// What a challenge remembers until it is claimed: address, metadata, language.
+    Challenge,
+    /// A private signing key at rest.
+    SigningKey,
+}
+
+/// A text that could not be opened: tampered with, of another purpose, or sealed under an unknown master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("sealed data could not be opened with any key of the ring")]
+pub struct NotOurs;
+
+struct Derived {
+    codes: hmac::Key,
+    refresh: hmac::Key,
+    addresses: hmac::Key,
+    links: hmac::Key,
+    mail_jobs: RandomizedNonceKey,
+    challenges: RandomizedNonceKey,
+    signing_keys: RandomizedNonceKey,
+}
+
+impl KeyRing {
+    /// A ring from a master secret of 32 bytes, and older ones, newest first, that are still to be read.
+    ///
+    /// # Panics
+    /// Never with masters of 32 bytes: the lengths asked of HKDF are constants within its bound.
+    #[must_use]
+    pub fn new(master: &[u8; 32], older: &[[u8; 32]]) -> Self {
+        Self { newest: Derived::from(master), older: older.iter().map(Derived::from).collect() }
+    }
+
+    /// The keyed hash under which a code is stored. The same code for another address or site is another hash.
+    #[must_use]
+    pub fn code_mac(&self, site: &str, email: &EmailAddress, code: &SignInCode) -> String {
+        let tag =
+            mac(&self.newest.codes, &[site.as_bytes(), email.as_str().as_bytes(), code.expose().as_bytes()]);
+        data_encoding::HEXLOWER.encode(tag.as_ref())
+    }
+
+    /// The name of an address in the store: 128 bits of a keyed hash, so that a dump names nobody.
+    #[must_use]
+    pub fn address_tag(&self, email: &EmailAddress) -> AddressTag {
+        AddressTag(truncated(&mac(&self.newest.addresses, &[email.as_str().as_bytes()])))
+    }
+
+    /// The keyed hash under which a link's secret is stored.
+    #[must_use]
+    pub fn link_mac(&self, site: &str, secret: &[u8; MAC_LENGTH]) -> String {
+        data_encoding::HEXLOWER.encode(mac(&self.newest.links, &[site.as_bytes(), secret]).as_ref())
+    }
+
+    /// The MAC of a refresh token of `site`: made under the newest master.
+    #[must_use]
+    pub fn refresh_mac(&self, site: &str, session: SessionId, counter: u32) -> [u8; MAC_LENGTH] {
+        truncated(&refresh_tag(&self.newest, site, session, counter))
+    }
+
+    /// Whether a refresh token's MAC was made by this installation for `site`, under any master of the ring.
+    #[must_use]
+    pub fn knows_refresh_mac(
+        &self,
+        site: &str,
+        session: SessionId,
+        counter: u32,
+        given: &[u8; MAC_LENGTH],
+    ) -> bool {
+        self.all().any(|keys| {
+            let expected: [u8; MAC_LENGTH] = truncated(&refresh_tag(keys, site, session, counter));
+            constant_time::verify_slices_are_equal(&expected, given).is_ok()
+        })
+    }
+
+    /// Encrypts `plain` for one purpose (AES-256-GCM, random nonce in front, RFC 5116 §5.2).
+    ///
+    /// # Errors
+    /// [`NotOurs`] only if the system has no randomness for the nonce.
+    pub fn seal(&self, purpose: Sealed, context: &str, plain: &[u8]) -> Result<Vec<u8>, NotOurs> {
+        let mut text = plain.to_vec();
+        let nonce = self
+            .newest
+            .sealing(purpose)
+            .seal_in_place_append_tag(Aad::from(context.as_bytes()), &mut text)
+            .map_err(|_| NotOurs)?;
+        Ok([nonce.as_ref().as_slice(), &text].concat())
+    }
+
+    /// Decrypts what [`seal`](Self::seal) made for the same purpose and context, under any master of the ring.
+    ///
+    /// # Errors
+    /// [`NotOurs`] if no key of the ring opens it.
+    pub fn open(&self, purpose: Sealed, context: &str, sealed: &[u8]) -> Result<Vec<u8>, NotOurs> {
+        let (nonce, text) = sealed.split_first_chunk::<12>().ok_or(NotOurs)?;
+        self.all()
+            .find_map(|keys| {
+                let mut text = text.to_vec();
+                let length = keys
+                    .sealing(purpose)
+                    .open_in_place(nonce.into(), Aad::from(context.as_bytes()), &mut text)
+                    .ok()?
+                    .len();
+                text.truncate(length);
+                Some(text)
+            })
+            .ok_or(NotOurs)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Derived> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing({} masters)", 1 + self.older.len())
+    }
+}
+
+/// An address as the store knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AddressTag(pub [u8; MAC_LENGTH]);
+
+impl AddressTag {
+    /// Lower-case hexadecimal, for a key in the store.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        data_encoding::HEXLOWER.encode(&self.0)
+    }
+}
+
+impl Derived {
+    fn from(master: &[u8; 32]) -> Self {
+        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"doorcode v1");
+        let secret = salt.extract(master);
+        let key = |label: &'static str| -> [u8; 32] {
+            let mut out = [0; 32];
+            secret
+                .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
+                .and_then(|okm| okm.fill(&mut out))
+                .expect("32 bytes are within what HKDF-SHA-256 gives");
+            out
+        };
+        let signing = |label| hmac::Key::new(hmac::HMAC_SHA256, &key(label));
+        let sealing =
+            |label| RandomizedNonceKey::new(&AES_256_GCM, &key(label)).expect("AES-256 takes 32 bytes");
+        Self {
+            codes: signing("code mac"),
+            refresh: signing("refresh mac"),
+            addresses: signing("address tag"),
+            links: signing("link mac"),
+            mail_jobs: sealing("mail job"),
+            challenges: sealing("challenge"),
+            signing_keys: sealing("signing key"),
+        }
+    }
+
+    fn sealing(&self, purpose: Sealed) -> &RandomizedNonceKey {
+        match purpose {
+            Sealed::MailJob => &self.mail_jobs,
+            Sealed::Challenge => &self.challenges,
+            Sealed::SigningKey => &self.signing_keys,
+        }
+    }
+}
+
+fn refresh_tag(keys: &Derived, site: &str, session: SessionId, counter: u32) -> hmac::Tag {
+    mac(&keys.refresh, &[site.as_bytes(), session.0.as_bytes(), &counter.to_be_bytes()])
+}
+
+/// HMAC over parts with their lengths, so that moving a byte from one part to the next changes the result.
+fn mac(key: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    context.sign()
+}
+
+fn truncated(tag: &hmac::Tag) -> [u8; MAC_LENGTH] {
+    let mut out = [0; MAC_LENGTH];
+    out.copy_from_slice(&tag.as_ref()[..MAC_LENGTH]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn ring(master: u8, older: &[u8]) -> KeyRing {
+        KeyRing::new(&[master; 32], &older.iter().map(|byte| [*byte; 32]).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_sealed_text_opens_only_for_its_purpose_context_and_master() {
+        let ours = ring(1, &[]);
+        let sealed = ours.seal(Sealed::MailJob, "reader", b"123456").expect("randomness");
+        assert!(!sealed.windows(6).any(|window| window == b"123456"));
+        assert_eq!(ours.open(Sealed::MailJob, "reader", &sealed).as_deref(), Ok(b"123456".as_slice()));
+        assert_eq!(ours.open(Sealed::Challenge, "reader", &sealed), Err(NotOurs));
+        assert_eq!(ours.open(Sealed::MailJob, "management", &sealed), Err(NotOurs));
+        assert_eq!(ring(2, &[]).open(Sealed::MailJob, "reader", &sealed), Err(NotOurs));
+        for place in 0..sealed.len() {
+            let mut bent = sealed.clone();
+            bent[place] ^= 1;
+            assert_eq!(ours.open(Sealed::MailJob, "reader", &bent), Err(NotOurs), "byte {place}");
+        }
+        assert_eq!(ours.open(Sealed::MailJob, "reader", &sealed[..11]), Err(NotOurs));
+    }
+
+    #[test]
+    fn after_a_rotation_old_values_are_still_read_and_new_ones_use_the_new_master() {
+        let before = ring(1, &[]);
+        let after = ring(2, &[1]);
+        let session = SessionId(Uuid::from_u128(9));
+        let old_mac = before.refresh_mac("reader", session, 3);
+        assert!(after.knows_refresh_mac("reader", session, 3, &old_mac));
+        assert!(!after.knows_refresh_mac("management", session, 3, &old_mac));
+        assert!(!after.knows_refresh_mac("reader", session, 4, &old_mac));
+        assert!(!before.knows_refresh_mac("reader", session, 3, &after.refresh_mac("reader", session, 3)));
+        let sealed = before.seal(Sealed::SigningKey, "kid", b"key").expect("randomness");
+        assert_eq!(after.open(Sealed::SigningKey, "kid", &sealed).as_deref(), Ok(b"key".as_slice()));
+    }
+
+    #[test]
+    fn a_code_has_another_hash_for_another_site_or_address() {
+        let keys = ring(1, &[]);
+        let ada = EmailAddress::parse("ada@example.org").expect("address");
+        let eve = EmailAddress::parse("eve@example.org").expect("address");
+        let code = SignInCode::parse("123456").expect("code");
+        let hash = keys.code_mac("reader", &ada, &code);
+        assert_eq!(hash, keys.code_mac("reader", &ada, &code));
+        assert_ne!(hash, keys.code_mac("management", &ada, &code));
+        assert_ne!(hash, keys.code_mac("reader", &eve, &code));
+        assert!(!hash.contains("123456"));
+    }
+}

@@ -1,0 +1,21 @@
+//! The rules, and nothing else: no I/O, no async, no clock and no randomness of their own.
+//!
+//! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
+
+mod code;
+mod email;
+pub mod keys;
+mod locale;
+mod session;
+mod site;
+mod user;
+
+pub use code::{ChallengeId, CodeKind, SignInCode};
+pub use email::{EmailAddress, EmailError};
+pub use keys::{AddressTag, KeyRing};
+pub use locale::Locale;
+pub use session::{RefreshToken, RefreshTokenError, SessionId, SignOutScope};
+#[cfg(test)]
+pub(crate) use site::tests::site as test_site;
+pub use site::{Claim, Site, SiteError, SiteKind, Sites, TokenAlgorithm};
+pub use user::{MAX_METADATA, MetadataError, User, UserId, UserMetadata};
