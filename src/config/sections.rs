@@ -1,0 +1,252 @@
+//! The sections about the server as a whole: server, log, secrets, codes, limits.
+//!
+//! Meanings, reasons and defaults stand in `config/default.toml`; here are the types and the ranges.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::master::decode_master_secret;
+use super::problems::Problem;
+use super::reader::{Reader, Word};
+
+/// Stands in for an address that cannot be read.
+pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// What an address to listen on must look like.
+pub(super) const LISTEN: &str = "an IP address with a port, such as 127.0.0.1:8080";
+
+/// What the server is used for. `DOORCODE__SERVER__ENVIRONMENT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// One machine, nothing at stake.
+    Development,
+    /// Real people; settings fit only for development are refused.
+    Production,
+}
+
+impl Word for Environment {
+    const WORDS: &'static str = "development or production";
+    const STAND_IN: Self = Self::Development;
+}
+
+/// `[server]`
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// What the server is used for. `DOORCODE__SERVER__ENVIRONMENT`.
+    pub environment: Environment,
+    /// Where HTTP is served. `DOORCODE__SERVER__LISTEN`.
+    pub listen: SocketAddr,
+    /// Host values, in lower case, on which any site can be called by its publishable key.
+    /// `DOORCODE__SERVER__SHARED_HOSTS`.
+    pub shared_hosts: Vec<String>,
+    /// Networks of the proxies whose forwarded addresses are believed. `DOORCODE__SERVER__TRUSTED_PROXIES`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Largest request body, 1024 to 1048576 bytes. `DOORCODE__SERVER__BODY_LIMIT_BYTES`.
+    pub body_limit_bytes: u64,
+    /// Longest a whole request may take, 1 to 60. `DOORCODE__SERVER__REQUEST_TIMEOUT_SECS`.
+    pub request_timeout_secs: u64,
+    /// How long a stop waits for requests under way, 0 to 60. `DOORCODE__SERVER__DRAIN_SECS`.
+    pub drain_secs: u64,
+}
+
+impl ServerConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            environment: from.word("environment"),
+            listen: from.parsed("listen", LISTEN, |text| text.parse().ok()).unwrap_or(NOWHERE),
+            shared_hosts: from.list("shared_hosts", "a host or host:port", parse_host),
+            trusted_proxies: from.list(
+                "trusted_proxies",
+                "a network such as 10.0.0.0/8, or an address",
+                |text| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)),
+            ),
+            body_limit_bytes: from.number("body_limit_bytes", 1024..=1_048_576, "bytes"),
+            request_timeout_secs: from.number("request_timeout_secs", 1..=60, "seconds"),
+            drain_secs: from.number("drain_secs", 0..=60, "seconds"),
+        }
+    }
+
+    /// Whether this is a production server.
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        self.environment == Environment::Production
+    }
+}
+
+/// A Host value as it is compared: lower case, with the port if it is given.
+fn parse_host(text: &str) -> Option<String> {
+    let url = url::Url::parse(&format!("http://{text}")).ok()?;
+    // Whatever else the text holds shows as a part of the URL that a Host value does not have.
+    let bare = url.as_str().strip_prefix("http://")?.strip_suffix('/').filter(|bare| !bare.contains('@'))?;
+    let given = text.to_ascii_lowercase();
+    (given == bare || given == format!("{bare}:80")).then_some(given)
+}
+
+/// Form of the log. `DOORCODE__LOG__FORMAT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For log collectors: one object a line.
+    Json,
+}
+
+impl Word for LogFormat {
+    const WORDS: &'static str = "text or json";
+    const STAND_IN: Self = Self::Text;
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// Form of the log. `DOORCODE__LOG__FORMAT`.
+    pub format: LogFormat,
+    /// A level, or directives as `tracing_subscriber::EnvFilter` takes them. `DOORCODE__LOG__FILTER`.
+    pub filter: String,
+}
+
+impl LogConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let filter = from.checked("filter", "a level or directives", |text| !text.trim().is_empty());
+        Self { format: from.word("format"), filter }
+    }
+}
+
+/// `[secrets]`
+#[derive(Clone, Debug)]
+pub struct SecretsConfig {
+    /// The master secret as base64, whether it was set itself or read from `master_file`. `None` only in
+    /// development. [`decode_master_secret`] takes it. `DOORCODE__SECRETS__MASTER`.
+    pub master: Option<SecretString>,
+    /// The file it was read from, if it was. `DOORCODE__SECRETS__MASTER_FILE`.
+    pub master_file: Option<PathBuf>,
+    /// Older master secrets, newest first, at most 3, in the same form. `DOORCODE__SECRETS__PREVIOUS`.
+    pub previous: Vec<SecretString>,
+}
+
+impl SecretsConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let given = from.secret("master");
+        let master_file = from.file("master_file");
+        let given = (!given.expose_secret().is_empty()).then_some(given);
+        let master = match (&master_file, given) {
+            (Some(_), Some(given)) => {
+                from.blame("master", None, "to be empty where master_file is set: which one counts?");
+                Some(given)
+            }
+            (Some(file), None) => read_master(from, file),
+            (None, given) => given.inspect(|given| judge_master(from, "master", given)),
+        };
+        let previous: Vec<SecretString> = from.list("previous", "", |text| Some(text.to_owned().into()));
+        if previous.len() > 3 {
+            from.blame("previous", None, format!("at most 3 secrets, not {}", previous.len()));
+        }
+        for older in &previous {
+            judge_master(from, "previous", older);
+        }
+        Self { master, master_file, previous }
+    }
+}
+
+fn read_master(from: &mut Reader<'_>, file: &Path) -> Option<SecretString> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => {
+            let master = SecretString::from(text.trim());
+            judge_master(from, "master_file", &master);
+            Some(master)
+        }
+        Err(error) => {
+            let found = super::problems::shown(&file.display().to_string());
+            from.blame("master_file", Some(found), format!("a readable file ({error})"));
+            None
+        }
+    }
+}
+
+fn judge_master(from: &mut Reader<'_>, key: &str, secret: &SecretString) {
+    if let Err(error) = decode_master_secret(secret.expose_secret()) {
+        let problem = Problem::of(&from.path(key), None, format!("base64 of 32 random bytes, but {error}"));
+        from.add(problem.remedy("make one with `openssl rand -base64 32`"));
+    }
+}
+
+/// `[codes]`
+#[derive(Clone, Debug)]
+pub struct CodesConfig {
+    /// How long a code is valid, 60 to 600. `DOORCODE__CODES__TTL_SECS`.
+    pub ttl_secs: u64,
+    /// Wrong tries until a code is dead, 1 to 5. `DOORCODE__CODES__TRIES`.
+    pub tries: u32,
+    /// Wrong tries of an address in 24 hours until its codes are long, 5 to 100.
+    /// `DOORCODE__CODES__WRONG_PER_DAY`.
+    pub wrong_per_day: u32,
+    /// How long a verification holds a code, 5 to 60. `DOORCODE__CODES__LEASE_SECS`.
+    pub lease_secs: u64,
+}
+
+impl CodesConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            ttl_secs: from.number("ttl_secs", 60..=600, "seconds"),
+            tries: from.number("tries", 1..=5, ""),
+            wrong_per_day: from.number("wrong_per_day", 5..=100, ""),
+            lease_secs: from.number("lease_secs", 5..=60, "seconds"),
+        }
+    }
+}
+
+/// `[limits]`
+#[derive(Clone, Debug)]
+pub struct LimitsConfig {
+    /// Least time between two codes to an address, 1 to 600. `DOORCODE__LIMITS__SEND_GAP_SECS`.
+    pub send_gap_secs: u64,
+    /// Codes to an address an hour, 1 to 1000. `DOORCODE__LIMITS__SENDS_PER_HOUR`.
+    pub sends_per_hour: u32,
+    /// Codes to an address a day, 1 to 10000. `DOORCODE__LIMITS__SENDS_PER_DAY`.
+    pub sends_per_day: u32,
+    /// Window of the counts below, 10 to 3600. `DOORCODE__LIMITS__WINDOW_SECS`.
+    pub window_secs: u64,
+    /// Requests for a code by a client address in the window, 1 to 1000000.
+    /// `DOORCODE__LIMITS__CODE_REQUESTS`.
+    pub code_requests: u32,
+    /// Verifications by a client address in the window, 1 to 1000000. `DOORCODE__LIMITS__VERIFIES`.
+    pub verifies: u32,
+    /// Refreshes by a client address in the window, 1 to 1000000. `DOORCODE__LIMITS__REFRESHES`.
+    pub refreshes: u32,
+}
+
+impl LimitsConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            send_gap_secs: from.number("send_gap_secs", 1..=600, "seconds"),
+            sends_per_hour: from.number("sends_per_hour", 1..=1000, "an hour"),
+            sends_per_day: from.number("sends_per_day", 1..=10_000, "a day"),
+            window_secs: from.number("window_secs", 10..=3600, "seconds"),
+            code_requests: from.number("code_requests", 1..=1_000_000, "a window"),
+            verifies: from.number("verifies", 1..=1_000_000, "a window"),
+            refreshes: from.number("refreshes", 1..=1_000_000, "a window"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_perhaps_with_a_port_and_nothing_else() {
+        for host in ["localhost:8080", "a.example", "127.0.0.1:8080", "[::1]:8080", "a.example:80"] {
+            assert_eq!(parse_host(host).as_deref(), Some(host));
+        }
+        assert_eq!(parse_host("A.Example:1").as_deref(), Some("a.example:1"));
+        for text in ["", "a/b", "a?b", "a#b", "u@a", "http://a", "a:", "a:x", "a b", "*.a/"] {
+            assert_eq!(parse_host(text), None, "{text}");
+        }
+    }
+}

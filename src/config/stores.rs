@@ -1,0 +1,167 @@
+//! The sections about the two stores: database and redis.
+//!
+//! Their URLs can hold passwords, so they are secrets; a log line takes the redacted form.
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::reader::Reader;
+
+/// The database URL that means Postgres inside this process.
+const EMBEDDED: &str = "embedded";
+
+/// The Redis URL that means a store inside this process.
+const MEMORY: &str = "memory";
+
+/// What usually makes a URL unreadable.
+const ENCODED: &str = "the password percent-encoded";
+
+/// `[database]`
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// `embedded`, or the URL of a Postgres database. `DOORCODE__DATABASE__URL`.
+    pub url: SecretString,
+    /// The same for the role that owns the tables. `None`: an embedded database migrates as its own owner,
+    /// another cannot be migrated. `DOORCODE__DATABASE__OWNER_URL`.
+    pub owner_url: Option<SecretString>,
+    /// Folder of the embedded database. `DOORCODE__DATABASE__DATA_DIR`.
+    pub data_dir: PathBuf,
+    /// Most connections, 1 to 200. `DOORCODE__DATABASE__POOL_SIZE`.
+    pub pool_size: u32,
+    /// Longest wait for a connection, 100 to 10000 ms. `DOORCODE__DATABASE__ACQUIRE_TIMEOUT_MS`.
+    pub acquire_timeout_ms: u64,
+    /// Longest time of a statement, 100 to 60000 ms. `DOORCODE__DATABASE__STATEMENT_TIMEOUT_MS`.
+    pub statement_timeout_ms: u64,
+    /// Apply migrations and policies before serving. `DOORCODE__DATABASE__MIGRATE_AT_START`.
+    pub migrate_at_start: bool,
+}
+
+impl DatabaseConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let schemes = ["postgres", "postgresql"];
+        let url = from.checked(
+            "url",
+            &format!("embedded or postgres://user:password@host:5432/database, {ENCODED}"),
+            |text| text == EMBEDDED || is_store_url(text, &schemes),
+        );
+        let owner_url = from.checked("owner_url", "nothing or postgres://…", |text| {
+            text.is_empty() || is_store_url(text, &schemes)
+        });
+        if url == EMBEDDED && !owner_url.is_empty() {
+            from.blame("owner_url", None, "nothing where url is embedded: that database is its own owner's");
+        }
+        Self {
+            url: url.into(),
+            owner_url: (!owner_url.is_empty()).then(|| owner_url.into()),
+            data_dir: from.checked("data_dir", "a folder", |text| !text.is_empty()).into(),
+            pool_size: from.number("pool_size", 1..=200, ""),
+            acquire_timeout_ms: from.number("acquire_timeout_ms", 100..=10_000, "ms"),
+            statement_timeout_ms: from.number("statement_timeout_ms", 100..=60_000, "ms"),
+            migrate_at_start: from.flag("migrate_at_start"),
+        }
+    }
+
+    /// Whether the database is Postgres inside this process.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.url.expose_secret() == EMBEDDED
+    }
+
+    /// The URL without its password, for logs.
+    #[must_use]
+    pub fn redacted_url(&self) -> String {
+        redacted(&self.url)
+    }
+}
+
+/// `[redis]`
+#[derive(Clone, Debug)]
+pub struct RedisConfig {
+    /// `memory`, or the URL of a Redis or Valkey server. `DOORCODE__REDIS__URL`.
+    pub url: SecretString,
+    /// Start of every key, 1 to 32 of `a-z`, `0-9`, `_`, `-`. `DOORCODE__REDIS__KEY_PREFIX`.
+    pub key_prefix: String,
+    /// Hash-tag partitions of the keys, 1 to 64. `DOORCODE__REDIS__PARTITIONS`.
+    pub partitions: u16,
+    /// Longest wait for an answer, 50 to 5000 ms. `DOORCODE__REDIS__TIMEOUT_MS`.
+    pub timeout_ms: u64,
+}
+
+impl RedisConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let url = from.checked(
+            "url",
+            &format!("memory, redis://user:password@host:6379/0 or rediss://…, {ENCODED}"),
+            |text| text == MEMORY || is_store_url(text, &["redis", "rediss"]),
+        );
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        Self {
+            url: url.into(),
+            key_prefix: from.checked("key_prefix", "1 to 32 of a-z, 0-9, _ and -", |text| {
+                (1..=32).contains(&text.len()) && text.chars().all(allowed)
+            }),
+            partitions: from.number("partitions", 1..=64, ""),
+            timeout_ms: from.number("timeout_ms", 50..=5000, "ms"),
+        }
+    }
+
+    /// Whether codes and limits live in this process.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        self.url.expose_secret() == MEMORY
+    }
+
+    /// The URL without its password, for logs.
+    #[must_use]
+    pub fn redacted_url(&self) -> String {
+        redacted(&self.url)
+    }
+}
+
+/// A URL of one of `schemes` with a host, or with the socket folder that libpq's `?host=` names.
+fn is_store_url(text: &str, schemes: &[&str]) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        let socket = url.scheme().starts_with("postgres") && url.query_pairs().any(|(key, _)| key == "host");
+        schemes.contains(&url.scheme()) && (url.host_str().is_some_and(|host| !host.is_empty()) || socket)
+    })
+}
+
+/// `scheme://user@host:port/database`. The query is left off too: a password can be given there.
+fn redacted(url: &SecretString) -> String {
+    match Url::parse(url.expose_secret()) {
+        Ok(url) => {
+            let user = if url.username().is_empty() { String::new() } else { format!("{}@", url.username()) };
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{user}{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+        }
+        // `embedded` and `memory` are no URLs, and reading lets nothing else through.
+        Err(_) => url.expose_secret().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redacted_url_has_no_password() {
+        let redacted = |text: &str| redacted(&SecretString::from(text));
+        assert_eq!(redacted("postgres://u:pw@h:5432/d?sslmode=require&password=pw"), "postgres://u@h:5432/d");
+        assert_eq!(redacted("rediss://:pw@h/0"), "rediss://h/0");
+        assert_eq!(redacted("postgres:///d?host=/run/postgresql"), "postgres:///d");
+        assert_eq!(redacted("redis://[::1]:1"), "redis://[::1]:1");
+        assert_eq!(redacted("embedded"), "embedded");
+    }
+
+    #[test]
+    fn a_store_url_has_the_right_scheme_and_a_host_or_socket() {
+        let schemes = ["postgres", "postgresql"];
+        assert!(is_store_url("postgres://h/d", &schemes));
+        assert!(is_store_url("postgresql:///d?host=/run/postgresql", &schemes));
+        for text in ["postgres:///d", "mysql://h/d", "h/d", "postgres:h", ""] {
+            assert!(!is_store_url(text, &schemes), "{text}");
+        }
+    }
+}
