@@ -1,0 +1,210 @@
+//! Bringing a database to the schema this server was built with: forward-only migrations, then all policies anew.
+//!
+//! Runs under the role that owns the tables, which is not the one the server logs in with.
+
+use secrecy::ExposeSecret;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+
+use super::{Db, connect_options};
+use crate::ports::{Dependency, PortError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Where the applied migrations are recorded.
+const RECORD: &str = "auth.schema_migrations";
+
+/// Every file of `policies/`, in order of name.
+const POLICIES: &[(&str, &str)] = &[
+    ("00_roles.sql", include_str!("../../../policies/00_roles.sql")),
+    ("10_users.sql", include_str!("../../../policies/10_users.sql")),
+    ("11_sessions.sql", include_str!("../../../policies/11_sessions.sql")),
+    ("12_signing_keys.sql", include_str!("../../../policies/12_signing_keys.sql")),
+    ("13_audit_log.sql", include_str!("../../../policies/13_audit_log.sql")),
+    ("20_user_profiles.sql", include_str!("../../../policies/20_user_profiles.sql")),
+    ("21_user_preferences.sql", include_str!("../../../policies/21_user_preferences.sql")),
+];
+
+/// What stopped a migration. Whatever it was, nothing of the failing step is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database did not answer, or refused the owner.
+    #[error("cannot connect to the database as its owner")]
+    Connect(#[source] sqlx::Error),
+    /// A migration failed.
+    #[error("a migration failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A policy file failed.
+    #[error("policies/{file} could not be applied")]
+    Policy {
+        /// Which file.
+        file: &'static str,
+        /// What PostgreSQL said.
+        source: sqlx::Error,
+    },
+    /// The server's login role could not be made or granted its rights.
+    #[error("the login role {role} could not be prepared")]
+    LoginRole {
+        /// Its name.
+        role: String,
+        /// What PostgreSQL said.
+        source: sqlx::Error,
+    },
+    /// The configured URL names no user.
+    #[error("database.url names no user: the server needs a login role of its own")]
+    NoLoginRole,
+}
+
+/// Applies what is missing, as the owner of `owner_url`, for a server that logs in as `login_url` says.
+///
+/// The login role is made if it does not exist, with the password of its URL, and granted what the server needs: it
+/// owns nothing and is no superuser. Safe to run from several replicas at once and at any time.
+pub async fn migrate(
+    owner_url: &secrecy::SecretString,
+    login_url: &secrecy::SecretString,
+) -> Result<(), MigrateError> {
+    let login = LoginRole::from_url(login_url.expose_secret()).ok_or(MigrateError::NoLoginRole)?;
+    let options = connect_options(owner_url.expose_secret())
+        .map_err(|error| MigrateError::Connect(sqlx::Error::Configuration(error.into())))?
+        // "already exists, skipping" on every start is not news.
+        .options([("client_min_messages", "warning")]);
+    let mut owner = options.connect().await.map_err(MigrateError::Connect)?;
+    let migrator = recorded_migrations();
+    migrator.run_direct(None, &mut owner, false).await?;
+    apply_policies(&mut owner).await?;
+    login.prepare(&mut owner).await.map_err(|source| MigrateError::LoginRole { role: login.name, source })?;
+    // The work is done; a farewell that gets lost changes nothing.
+    let _ = owner.close().await;
+    Ok(())
+}
+
+fn recorded_migrations() -> Migrator {
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
+    migrator.create_schema("auth");
+    migrator.dangerous_set_table_name(RECORD);
+    // A newer version of the server may have gone first in a rolling upgrade.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+async fn apply_policies(owner: &mut PgConnection) -> Result<(), MigrateError> {
+    let at = |file| move |source| MigrateError::Policy { file, source };
+    let mut transaction = owner.begin().await.map_err(at(POLICIES[0].0))?;
+    // Two replicas that start together: the second waits, then repeats the same declarations.
+    sqlx::raw_sql("select pg_advisory_xact_lock(hashtext('doorcode policies'))")
+        .execute(&mut *transaction)
+        .await
+        .map_err(at(POLICIES[0].0))?;
+    for (file, declarations) in POLICIES {
+        sqlx::raw_sql(*declarations).execute(&mut *transaction).await.map_err(at(file))?;
+    }
+    transaction.commit().await.map_err(at(POLICIES[0].0))
+}
+
+/// The role the server logs in with.
+struct LoginRole {
+    name: String,
+    password: Option<String>,
+}
+
+impl LoginRole {
+    fn from_url(url: &str) -> Option<Self> {
+        let url = url::Url::parse(url).ok()?;
+        let decoded =
+            |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let name = decoded(url.username());
+        (!name.is_empty()).then(|| Self { name, password: url.password().map(decoded) })
+    }
+
+    async fn prepare(&self, owner: &mut PgConnection) -> sqlx::Result<()> {
+        let exists: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1)")
+            .bind(&self.name)
+            .fetch_one(&mut *owner)
+            .await?;
+        let role = quoted_identifier(&self.name);
+        if !exists {
+            let password = match &self.password {
+                Some(password) => format!(" password {}", quoted_literal(password)),
+                None => String::new(),
+            };
+            // A statement like this takes no parameters; both texts are quoted above.
+            sqlx::raw_sql(AssertSqlSafe(format!("create role {role} login{password}")))
+                .execute(&mut *owner)
+                .await?;
+        }
+        sqlx::raw_sql(AssertSqlSafe(format!("grant doorcode_server, authenticated, anon to {role}")))
+            .execute(&mut *owner)
+            .await
+            .map(drop)
+    }
+}
+
+fn quoted_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn quoted_literal(text: &str) -> String {
+    // The E form reads the same whatever standard_conforming_strings says.
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// See [`Db::check`].
+pub(super) async fn check_schema(db: &Db) -> Result<(), PortError> {
+    let wanted: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+    let applied = db
+        .run(|| {
+            sqlx::query_scalar!(
+                r#"select count(*) as "applied!" from auth.schema_migrations where success and version = any($1)"#,
+                &wanted,
+            )
+            .fetch_one(&db.pool)
+        })
+        .await;
+    let missing = |count: usize| {
+        PortError::unexpected(
+            Dependency::Database,
+            format!("{count} migrations are missing in the database: run `doorcode migrate`"),
+        )
+    };
+    match applied {
+        Ok(applied) => match wanted.len().saturating_sub(usize::try_from(applied).unwrap_or(0)) {
+            0 => Ok(()),
+            behind => Err(missing(behind)),
+        },
+        // An unknown table or schema: nothing was ever migrated here.
+        Err(PortError::Unexpected { source, .. })
+            if source
+                .downcast_ref::<sqlx::Error>()
+                .and_then(sqlx::Error::as_database_error)
+                .and_then(|error| error.code().map(|code| code == "42P01" || code == "3F000"))
+                == Some(true) =>
+        {
+            Err(missing(wanted.len()))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_file_is_applied_in_order_of_name() {
+        let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/policies"))
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a plain name"))
+            .collect();
+        files.sort();
+        assert_eq!(POLICIES.iter().map(|(file, _)| (*file).to_owned()).collect::<Vec<_>>(), files);
+    }
+
+    #[test]
+    fn a_login_role_is_read_from_its_url_and_quoted() {
+        let role = LoginRole::from_url("postgres://door%22code:p%27a%5Css@localhost/db").expect("a user");
+        assert_eq!(quoted_identifier(&role.name), "\"door\"\"code\"");
+        assert_eq!(quoted_literal(role.password.as_deref().unwrap_or_default()), "E'p''a\\\\ss'");
+        assert!(LoginRole::from_url("postgres://localhost/db").is_none());
+    }
+}

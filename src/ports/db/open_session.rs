@@ -1,0 +1,130 @@
+//! The statement behind every sign-in: account, session and audit row, all or nothing.
+
+use sqlx::types::ipnet::IpNet;
+use uuid::Uuid;
+
+use super::answer::Answer;
+use super::{Db, db_error};
+use crate::domain::{ChallengeId, EmailAddress, Locale, SessionId, User, UserId, UserMetadata};
+use crate::ports::PortError;
+
+/// All that opening a session needs.
+#[derive(Debug, Clone)]
+pub struct OpenSession<'a> {
+    /// The proven address.
+    pub email: &'a EmailAddress,
+    /// The code that proved it.
+    pub challenge: ChallengeId,
+    /// The site.
+    pub site: &'a str,
+    /// An account may be made if there is none.
+    pub may_create: bool,
+    /// An account that exists may be used.
+    pub may_use_existing: bool,
+    /// For a new account only.
+    pub metadata: &'a UserMetadata,
+    /// For a new account only.
+    pub locale: Option<Locale>,
+    /// The session's longest life, in seconds.
+    pub max_secs: f64,
+    /// Shown to the owner in the list of sessions.
+    pub user_agent: Option<&'a str>,
+    /// Shown to the owner in the list of sessions.
+    pub ip: Option<IpNet>,
+}
+
+/// What became of a request to open a session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Opened {
+    /// The session and its owner.
+    Session(SessionId, Box<User>),
+    /// There is no account, or there is one where there should not be.
+    NoAccount,
+    /// The account is banned.
+    Banned,
+    /// The code has opened a session before.
+    AlreadyUsed,
+}
+
+impl Db {
+    /// Finds or makes the account and opens the session. The unique challenge decides races.
+    pub async fn open_session(&self, open: &OpenSession<'_>) -> Result<Opened, PortError> {
+        let first = self.try_open_session(open).await?;
+        // Two first sign-ins of one new address on two sites: the second met a row that its snapshot did not show.
+        if first == Opened::NoAccount && open.may_create && open.may_use_existing {
+            return self.try_open_session(open).await;
+        }
+        Ok(first)
+    }
+
+    async fn try_open_session(&self, open: &OpenSession<'_>) -> Result<Opened, PortError> {
+        let session = SessionId(Uuid::new_v4());
+        let metadata = serde_json::Value::Object(open.metadata.as_object().clone());
+        let statement = sqlx::query_as!(
+            Answer,
+            r#"with existing as (
+                 select id, coalesce(banned_until > now(), false) as banned from auth.users where email = $1
+               ), created as (
+                 insert into auth.users (id, email, email_confirmed_at, last_sign_in_at, locale, raw_user_meta_data)
+                 select $2, $1, now(), now(), $9, $8::jsonb || jsonb_build_object(
+                          'sub', $2::uuid, 'email', $1::text, 'email_verified', true, 'phone_verified', false)
+                  where $6::boolean and not exists (select from existing)
+                     on conflict (email) do nothing
+                 returning *
+               ), used as (
+                 update auth.users u
+                    set last_sign_in_at = now(), email_confirmed_at = coalesce(u.email_confirmed_at, now())
+                   from existing
+                  where u.id = existing.id and $7::boolean and not existing.banned
+                 returning u.*
+               ), account as (
+                 select * from created union all select * from used
+               ), opened as (
+                 insert into auth.sessions (id, user_id, site, challenge_id, not_after, user_agent, ip)
+                 select $3, id, $5, $4, now() + make_interval(secs => $10), $11, $12 from account
+                 returning id, user_id
+               ), logged as (
+                 insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip)
+                 select user_id, case when exists (select from created) then 'user_signedup' else 'login' end,
+                        user_id, id, $5, $12
+                   from opened
+               )
+               select case when account.id is not null then 'ok'
+                           when (select banned from existing) then 'banned' else 'no_account' end as "verdict!",
+                      null::integer as counter,
+                      account.id as "id?", account.email as "email?",
+                      account.email_confirmed_at as "email_confirmed_at?",
+                      account.last_sign_in_at as "last_sign_in_at?", account.raw_app_meta_data as "app_metadata?",
+                      account.raw_user_meta_data as "user_metadata?", account.created_at as "created_at?",
+                      account.updated_at as "updated_at?"
+                 from (values (1)) as always (row) left join account on true"#,
+            open.email.as_str(),
+            UserId::new().0,
+            session.0,
+            open.challenge.0,
+            open.site,
+            open.may_create,
+            open.may_use_existing,
+            metadata,
+            open.locale.map(Locale::tag),
+            open.max_secs,
+            open.user_agent,
+            open.ip as Option<IpNet>,
+        );
+        let answer = match self.within_deadline(statement.fetch_one(&self.pool)).await {
+            Ok(answer) => answer,
+            Err(sqlx::Error::Database(error)) if error.constraint() == Some("sessions_challenge_id_key") => {
+                return Ok(Opened::AlreadyUsed);
+            }
+            // Never sent twice from here: if the first sending was committed and only its answer lost, the second
+            // would be refused as used. The caller gives the code back and the person types it again.
+            Err(error) => return Err(db_error(error)),
+        };
+        match answer.verdict.as_str() {
+            "ok" => Ok(Opened::Session(session, answer.user()?)),
+            "banned" => Ok(Opened::Banned),
+            "no_account" => Ok(Opened::NoAccount),
+            _ => Err(answer.unknown_verdict()),
+        }
+    }
+}
