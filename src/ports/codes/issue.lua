@@ -1,0 +1,79 @@
+-- Issues a code: limits, the code's keyed hash, and the mail that carries it, all or nothing.
+--
+-- KEYS  1 challenge (hash)   2 sends of the address (list)   3 wrong guesses of the address (list)
+--       4 mail queue (stream)   5 mails of the site this hour (counter)
+-- ARGV  1 site   2 gap in ms   3 sends an hour   4 sends a day   5 wrong guesses a day   6 mails of the site an hour
+--       7 life in ms   8 challenge id   9 hash of the short code   10 hash of the long code   11 hash of the link
+--       12 sealed context   13 mail job with the short code   14 mail job with the long code
+--       15 '1': only in place of a code that is still waiting, whose context is kept
+--
+-- Lists hold the time of each event, so that every limit is exact at any moment and every key can expire.
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local hour, day = 3600000, 86400000
+
+local context = ARGV[12]
+if ARGV[15] == '1' then
+    context = redis.call('HGET', KEYS[1], 'context')
+    if not context then
+        return {'nothing', 0}
+    end
+end
+
+local in_hour, in_day, first_in_hour, first_in_day = 0, 0, nil, nil
+local wait = 0
+for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+    local at, site = string.match(entry, '^(%d+):(.*)$')
+    at = tonumber(at)
+    if at > now - day then
+        in_day = in_day + 1
+        first_in_day = first_in_day or at
+    end
+    if at > now - hour then
+        in_hour = in_hour + 1
+        first_in_hour = first_in_hour or at
+    end
+    if site == ARGV[1] then
+        wait = math.max(wait, at + tonumber(ARGV[2]) - now)
+    end
+end
+if in_hour >= tonumber(ARGV[3]) then
+    wait = math.max(wait, first_in_hour + hour - now)
+end
+if in_day >= tonumber(ARGV[4]) then
+    wait = math.max(wait, first_in_day + day - now)
+end
+if wait > 0 then
+    return {'too_soon', wait}
+end
+if tonumber(redis.call('GET', KEYS[5]) or '0') >= tonumber(ARGV[6]) then
+    return {'site_budget', math.max(redis.call('PTTL', KEYS[5]), 1000)}
+end
+
+local wrong = 0
+for _, at in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
+    if tonumber(at) > now - day then
+        wrong = wrong + 1
+    end
+end
+local long = wrong >= tonumber(ARGV[5])
+
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1],
+    'id', ARGV[8], 'kind', long and 'long' or 'short', 'mac', long and ARGV[10] or ARGV[9],
+    'link', ARGV[11], 'context', context, 'tries', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+
+redis.call('RPUSH', KEYS[2], now .. ':' .. ARGV[1])
+redis.call('LTRIM', KEYS[2], -tonumber(ARGV[4]), -1)
+redis.call('PEXPIRE', KEYS[2], day)
+
+if redis.call('INCR', KEYS[5]) == 1 then
+    redis.call('PEXPIRE', KEYS[5], hour)
+end
+
+redis.call('XADD', KEYS[4], '*', 'job', long and ARGV[14] or ARGV[13])
+-- The newest job dies with its code, so the queue may go a little later.
+redis.call('PEXPIRE', KEYS[4], 2 * tonumber(ARGV[7]))
+return {long and 'long' or 'short', 0}

@@ -1,0 +1,250 @@
+//! The store in this process's memory: the same rules as the scripts in Redis, for one replica.
+//!
+//! What it holds is gone at a stop, codes and their mails alike; production refuses it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::{Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, IssueCode, Issued, Proof, QueuedMail};
+use crate::domain::{AddressTag, ChallengeId, CodeKind};
+use crate::ports::clock::Clock;
+
+/// How long a worker waits for the next mail before it looks around.
+const MAIL_WAIT: Duration = Duration::from_secs(2);
+
+/// Codes, limits and mails of one process.
+#[derive(Debug, Clone)]
+pub struct MemoryCodes {
+    limits: CodeLimits,
+    clock: Clock,
+    held: Arc<Mutex<Held>>,
+    mail_came: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    challenges: HashMap<(AddressTag, String), Challenge>,
+    sends: HashMap<AddressTag, VecDeque<(DateTime<Utc>, String)>>,
+    wrong: HashMap<AddressTag, VecDeque<DateTime<Utc>>>,
+    site_mails: HashMap<String, (DateTime<Utc>, u32)>,
+    once: HashMap<(AddressTag, String), DateTime<Utc>>,
+    mail: VecDeque<QueuedMail>,
+    next_sweep: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug)]
+struct Challenge {
+    id: ChallengeId,
+    kind: CodeKind,
+    mac: String,
+    link_mac: String,
+    context: Vec<u8>,
+    tries: u32,
+    expires_at: DateTime<Utc>,
+    lease: Option<(Uuid, DateTime<Utc>)>,
+}
+
+const HOUR: TimeDelta = TimeDelta::hours(1);
+const DAY: TimeDelta = TimeDelta::days(1);
+
+impl MemoryCodes {
+    /// An empty store.
+    #[must_use]
+    pub fn new(limits: CodeLimits, clock: Clock) -> Self {
+        Self { limits, clock, held: Arc::default(), mail_came: Arc::default() }
+    }
+
+    pub(super) fn issue(&self, issue: &IssueCode<'_>) -> Issued {
+        let now = self.clock.now();
+        let mut held = self.lock();
+        held.sweep(now);
+        let key = (issue.address, issue.site.to_owned());
+        let waiting = held.challenges.get(&key).filter(|challenge| challenge.expires_at > now);
+        let context = match (issue.only_replace, waiting) {
+            (true, None) => return Issued::NothingToReplace,
+            (true, Some(challenge)) => challenge.context.clone(),
+            (false, _) => issue.context.to_vec(),
+        };
+        if let Some(wait) = self.send_wait(&held, issue, now) {
+            return Issued::TooSoon(wait);
+        }
+        let budget = held.site_mails.entry(issue.site.to_owned()).or_insert((now + HOUR, 0));
+        if budget.0 <= now {
+            *budget = (now + HOUR, 0);
+        }
+        if budget.1 >= issue.site_mails_per_hour {
+            return Issued::SiteBudget((budget.0 - now).to_std().unwrap_or_default());
+        }
+        budget.1 += 1;
+        let long = held.wrong_in_day(issue.address, now) >= self.limits.wrong_per_day as usize;
+        let kind = if long { CodeKind::Long } else { CodeKind::Short };
+        let (mac, job) =
+            if long { (issue.long_mac, issue.long_job) } else { (issue.short_mac, issue.short_job) };
+        // A lease, as in Redis, is on the address and site: it outlives a challenge that is replaced under it.
+        let lease = held.challenges.remove(&key).and_then(|challenge| challenge.lease);
+        held.challenges.insert(
+            key,
+            Challenge {
+                id: issue.challenge,
+                kind,
+                mac: mac.to_owned(),
+                link_mac: issue.link_mac.to_owned(),
+                context,
+                tries: 0,
+                expires_at: now + self.limits.life,
+                lease,
+            },
+        );
+        let sends = held.sends.entry(issue.address).or_default();
+        sends.push_back((now, issue.site.to_owned()));
+        while sends.len() > self.limits.sends_per_day as usize {
+            sends.pop_front();
+        }
+        held.mail.push_back(QueuedMail { job: job.to_vec(), partition: 0, id: String::new() });
+        drop(held);
+        self.mail_came.notify_one();
+        Issued::Queued(kind)
+    }
+
+    fn send_wait(&self, held: &Held, issue: &IssueCode<'_>, now: DateTime<Utc>) -> Option<Duration> {
+        let sends = held.sends.get(&issue.address)?;
+        let gap =
+            sends.iter().filter(|(_, site)| site == issue.site).map(|(at, _)| *at + self.limits.send_gap);
+        let window = |length: TimeDelta, limit: u32| {
+            let inside: Vec<_> = sends.iter().filter(|(at, _)| *at > now - length).collect();
+            (inside.len() >= limit as usize).then(|| inside.first().map(|(at, _)| *at + length)).flatten()
+        };
+        gap.chain(window(HOUR, self.limits.sends_per_hour))
+            .chain(window(DAY, self.limits.sends_per_day))
+            .max()
+            .and_then(|free_at| (free_at - now).to_std().ok())
+            .filter(|wait| !wait.is_zero())
+    }
+
+    pub(super) fn claim(&self, claim: &ClaimCode<'_>) -> Claimed {
+        let now = self.clock.now();
+        let mut held = self.lock();
+        let wrong_before = held.wrong_in_day(claim.address, now);
+        let key = (claim.address, claim.site.to_owned());
+        let Some(challenge) = held.challenges.get_mut(&key).filter(|challenge| challenge.expires_at > now)
+        else {
+            return Claimed::Refused;
+        };
+        if challenge.lease.is_some_and(|(_, until)| until > now) {
+            return Claimed::Refused;
+        }
+        match claim.proof {
+            Proof::Link(mac) if mac == challenge.link_mac => {}
+            Proof::Link(_) => return Claimed::Refused,
+            Proof::Code(kind, _)
+                if kind != challenge.kind
+                    || (kind == CodeKind::Short && wrong_before >= self.limits.wrong_per_day as usize) =>
+            {
+                return Claimed::Refused;
+            }
+            Proof::Code(_, mac) => {
+                challenge.tries += 1;
+                if mac != challenge.mac {
+                    if challenge.tries >= self.limits.tries {
+                        held.challenges.remove(&key);
+                    }
+                    let wrong = held.wrong.entry(claim.address).or_default();
+                    wrong.push_back(now);
+                    while wrong.len() > self.limits.wrong_per_day as usize {
+                        wrong.pop_front();
+                    }
+                    return Claimed::Refused;
+                }
+            }
+        }
+        let holder = Uuid::new_v4();
+        challenge.lease = Some((holder, now + self.limits.lease));
+        Claimed::Claim(Claim {
+            challenge: challenge.id,
+            context: challenge.context.clone(),
+            address: claim.address,
+            site: claim.site.to_owned(),
+            by_code: matches!(claim.proof, Proof::Code(..)),
+            holder,
+        })
+    }
+
+    pub(super) fn end_claim(&self, claim: &Claim, end: ClaimEnd) {
+        let mut held = self.lock();
+        let key = (claim.address, claim.site.clone());
+        let Some(challenge) = held.challenges.get_mut(&key) else { return };
+        if challenge.lease.is_some_and(|(holder, _)| holder == claim.holder) {
+            challenge.lease = None;
+        }
+        // A newer code may have replaced the challenge meanwhile: it is not ours to touch.
+        if challenge.id == claim.challenge {
+            match end {
+                ClaimEnd::Spent => drop(held.challenges.remove(&key)),
+                ClaimEnd::Unused if claim.by_code => challenge.tries = challenge.tries.saturating_sub(1),
+                ClaimEnd::Unused => {}
+            }
+        }
+    }
+
+    pub(super) fn is_current(&self, address: AddressTag, site: &str, id: ChallengeId) -> bool {
+        let now = self.clock.now();
+        self.lock()
+            .challenges
+            .get(&(address, site.to_owned()))
+            .is_some_and(|challenge| challenge.id == id && challenge.expires_at > now)
+    }
+
+    pub(super) fn once_per(&self, address: AddressTag, what: &str, every: Duration) -> bool {
+        let now = self.clock.now();
+        let mut held = self.lock();
+        let until = held.once.entry((address, what.to_owned())).or_insert(now);
+        let free = *until <= now;
+        if free {
+            *until = now + every;
+        }
+        free
+    }
+
+    pub(super) async fn next_mail(&self) -> Option<QueuedMail> {
+        let take = || self.lock().mail.pop_front();
+        if let Some(mail) = take() {
+            return Some(mail);
+        }
+        // A mail that comes between the look and the wait leaves a permit, so it is not slept through.
+        let _ = tokio::time::timeout(MAIL_WAIT, self.mail_came.notified()).await;
+        take()
+    }
+
+    pub(super) fn mail_give_back(&self, mail: QueuedMail) {
+        self.lock().mail.push_front(mail);
+        self.mail_came.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        // Nothing here panics halfway through a change.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn wrong_in_day(&self, address: AddressTag, now: DateTime<Utc>) -> usize {
+        self.wrong.get(&address).map_or(0, |wrong| wrong.iter().filter(|at| **at > now - DAY).count())
+    }
+
+    /// Forgets what no limit looks at any more, at most once a minute.
+    fn sweep(&mut self, now: DateTime<Utc>) {
+        if self.next_sweep.is_some_and(|at| at > now) {
+            return;
+        }
+        self.next_sweep = Some(now + TimeDelta::minutes(1));
+        self.challenges.retain(|_, challenge| challenge.expires_at > now);
+        self.sends.retain(|_, sends| sends.back().is_some_and(|(at, _)| *at > now - DAY));
+        self.wrong.retain(|_, wrong| wrong.back().is_some_and(|at| *at > now - DAY));
+        self.once.retain(|_, until| *until > now);
+    }
+}

@@ -1,0 +1,264 @@
+//! Codes that wait to be typed, the limits on them, and the queue of mails that carry them.
+//!
+//! Two stores with one meaning: Redis, for any number of replicas, and this process's memory, for trying things out.
+//! One test suite runs against both. Neither ever sees a code, an address or a link in the clear.
+
+mod memory;
+mod redis;
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+pub use self::memory::MemoryCodes;
+pub use self::redis::{RedisCodes, RedisSettings};
+use super::PortError;
+use crate::domain::{AddressTag, ChallengeId, CodeKind};
+
+/// The limits on codes; the numbers are explained in `config/default.toml`.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeLimits {
+    /// Life of a code.
+    pub life: Duration,
+    /// Guesses a code.
+    pub tries: u32,
+    /// Wrong guesses an address and day before it gets long codes.
+    pub wrong_per_day: u32,
+    /// How long a proven code is kept from others while its session is opened.
+    pub lease: Duration,
+    /// Pause between two mails to an address for one site.
+    pub send_gap: Duration,
+    /// Mails to an address an hour, over all sites.
+    pub sends_per_hour: u32,
+    /// Mails to an address a day, over all sites.
+    pub sends_per_day: u32,
+}
+
+/// What is kept for one code, and the mail that takes it to its owner.
+///
+/// Short and long variants come together, because only the store knows, in the step that issues the code, whether the
+/// address has used up its budget of wrong guesses.
+#[derive(Debug, Clone)]
+pub struct IssueCode<'a> {
+    /// Whose mailbox.
+    pub address: AddressTag,
+    /// For which site.
+    pub site: &'a str,
+    /// Mails an hour that the site may send.
+    pub site_mails_per_hour: u32,
+    /// The challenge's id.
+    pub challenge: ChallengeId,
+    /// Keyed hash of the short code.
+    pub short_mac: &'a str,
+    /// Keyed hash of the long code.
+    pub long_mac: &'a str,
+    /// Keyed hash of the link's secret.
+    pub link_mac: &'a str,
+    /// Sealed: what verifying needs to know.
+    pub context: &'a [u8],
+    /// Sealed: the mail with the short code.
+    pub short_job: &'a [u8],
+    /// Sealed: the mail with the long code.
+    pub long_job: &'a [u8],
+    /// Only replace a code that is still waiting, and keep that one's context.
+    pub only_replace: bool,
+}
+
+/// What became of a request for a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issued {
+    /// The mail is queued.
+    Queued(CodeKind),
+    /// Nothing is waiting that could be replaced.
+    NothingToReplace,
+    /// The address has had its mails; the next is possible after this long.
+    TooSoon(Duration),
+    /// The site has sent its mails for this hour.
+    SiteBudget(Duration),
+}
+
+/// What somebody presents as proof.
+#[derive(Debug, Clone)]
+pub struct ClaimCode<'a> {
+    /// Whose mailbox.
+    pub address: AddressTag,
+    /// On which site.
+    pub site: &'a str,
+    /// A code or a link, as its keyed hash.
+    pub proof: Proof<'a>,
+}
+
+/// A proof, as the store can compare it.
+#[derive(Debug, Clone, Copy)]
+pub enum Proof<'a> {
+    /// Keyed hash of a typed code.
+    Code(CodeKind, &'a str),
+    /// Keyed hash of a link's secret.
+    Link(&'a str),
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claimed {
+    /// The proof is right; its holder may open the one session.
+    Claim(Claim),
+    /// Wrong, or nothing to be right about. Callers learn no more.
+    Refused,
+}
+
+/// A proven challenge, kept from others until it is [spent or given back](Codes::end_claim) or the lease runs out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The challenge.
+    pub challenge: ChallengeId,
+    /// Sealed: what was kept with it.
+    pub context: Vec<u8>,
+    address: AddressTag,
+    site: String,
+    by_code: bool,
+    holder: Uuid,
+}
+
+/// How a claim ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimEnd {
+    /// A session was opened, or can never be: the code is gone.
+    Spent,
+    /// The session could not be opened now: the code works again.
+    Unused,
+}
+
+/// A mail taken from the queue. Until it is [done](Codes::mail_done) it is kept from other workers for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedMail {
+    /// The sealed job.
+    pub job: Vec<u8>,
+    partition: u16,
+    id: String,
+}
+
+/// How long a taken mail is kept from other workers. A worker that still has it [renews](Codes::mail_renew) earlier.
+pub const MAIL_LEASE: Duration = Duration::from_secs(60);
+
+/// The store in use.
+#[derive(Debug, Clone)]
+pub enum Codes {
+    /// In this process.
+    Memory(MemoryCodes),
+    /// In Redis.
+    Redis(RedisCodes),
+}
+
+impl Codes {
+    /// Counts the sending against its limits, keeps the code's hash in place of any earlier one and queues its mail: all
+    /// or nothing, in one round trip.
+    pub async fn issue(&self, issue: &IssueCode<'_>) -> Result<Issued, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.issue(issue)),
+            Self::Redis(store) => store.issue(issue).await,
+        }
+    }
+
+    /// Counts the guess, compares it and takes the lease, in one round trip.
+    pub async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.claim(claim)),
+            Self::Redis(store) => store.claim(claim).await,
+        }
+    }
+
+    /// Ends a claim.
+    pub async fn end_claim(&self, claim: &Claim, end: ClaimEnd) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.end_claim(claim, end);
+                Ok(())
+            }
+            Self::Redis(store) => store.end_claim(claim, end).await,
+        }
+    }
+
+    /// Whether this challenge is still the one that works for its address and site.
+    pub async fn is_current(
+        &self,
+        address: AddressTag,
+        site: &str,
+        id: ChallengeId,
+    ) -> Result<bool, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.is_current(address, site, id)),
+            Self::Redis(store) => store.is_current(address, site, id).await,
+        }
+    }
+
+    /// Whether a rare mail may go out now: true once per `every` for an address and `what`.
+    pub async fn once_per(
+        &self,
+        address: AddressTag,
+        what: &str,
+        every: Duration,
+    ) -> Result<bool, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.once_per(address, what, every)),
+            Self::Redis(store) => store.once_per(address, what, every).await,
+        }
+    }
+
+    /// Partitions of the mail queue; each wants a [`Codes::next_mail`] loop.
+    #[must_use]
+    pub fn partitions(&self) -> u16 {
+        match self {
+            Self::Memory(_) => 1,
+            Self::Redis(store) => store.partitions(),
+        }
+    }
+
+    /// Whether what is in the store is still there when this process has ended.
+    #[must_use]
+    pub fn outlive_process(&self) -> bool {
+        matches!(self, Self::Redis(_))
+    }
+
+    /// Waits for the next mail of a partition, a little while; `None` if there was none.
+    pub async fn next_mail(&self, partition: u16) -> Result<Option<QueuedMail>, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.next_mail().await),
+            Self::Redis(store) => store.next_mail(partition).await,
+        }
+    }
+
+    /// Takes a mail off the queue for good.
+    pub async fn mail_done(&self, mail: &QueuedMail) -> Result<(), PortError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(store) => store.mail_done(mail).await,
+        }
+    }
+
+    /// Keeps a mail from other workers for another [`MAIL_LEASE`].
+    pub async fn mail_renew(&self, mail: &QueuedMail) -> Result<(), PortError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(store) => store.mail_renew(mail).await,
+        }
+    }
+
+    /// Gives a mail back for any worker to take at once: this one is stopping.
+    pub async fn mail_give_back(&self, mail: QueuedMail) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.mail_give_back(mail);
+                Ok(())
+            }
+            Self::Redis(store) => store.mail_give_back(&mail).await,
+        }
+    }
+
+    /// Whether the store answers.
+    pub async fn check(&self) -> Result<(), PortError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(store) => store.check().await,
+        }
+    }
+}

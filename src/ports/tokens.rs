@@ -1,0 +1,243 @@
+//! Access tokens: each site signs with its own key and accepts no other site's.
+
+mod key_pair;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+pub use self::key_pair::{KeyPair, KeyPairError};
+use crate::domain::{SessionId, Site, TokenAlgorithm, User, UserId};
+use crate::ports::db::StoredSigningKey;
+
+/// Longest access token that is looked at, in octets: metadata at its bound and an RSA signature fit twice.
+const MAX_TOKEN: usize = 8192;
+
+/// The claims of an access token, as client libraries of the Supabase family read them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Claims {
+    /// Issuer: the site's address with `/auth/v1`.
+    pub iss: String,
+    /// The account.
+    pub sub: Uuid,
+    /// The site's audience; a string, never a list.
+    pub aud: String,
+    /// End of its life, Unix seconds.
+    pub exp: i64,
+    /// When it was issued, Unix seconds.
+    pub iat: i64,
+    /// The account's address.
+    pub email: String,
+    /// Always empty: there are no phones here. Client libraries want the claim.
+    pub phone: String,
+    /// Written by the server.
+    pub app_metadata: Map<String, Value>,
+    /// Written by the person.
+    pub user_metadata: Map<String, Value>,
+    /// The database role: `authenticated`.
+    pub role: String,
+    /// Assurance level: `aal1`, one factor.
+    pub aal: String,
+    /// How the session was opened.
+    pub amr: Vec<Amr>,
+    /// The session.
+    pub session_id: Uuid,
+    /// Always false.
+    pub is_anonymous: bool,
+    /// The site's id.
+    pub site: String,
+    /// `reader` or `management`: staff policies look at it.
+    pub site_kind: String,
+}
+
+/// One authentication method (RFC 8176), with its time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Amr {
+    /// `otp`.
+    pub method: String,
+    /// Unix seconds.
+    pub timestamp: i64,
+}
+
+/// Why a token was refused. For the caller all are one; the words are for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Too long, or not three parts.
+    #[error("not a token of ours")]
+    Malformed,
+    /// No key of the site has this id.
+    #[error("signed with an unknown key")]
+    UnknownKey,
+    /// The signature, a claim or the time does not fit.
+    #[error("refused: {0:?}")]
+    Refused(jsonwebtoken::errors::ErrorKind),
+}
+
+/// The signing keys of all sites, as this process last read them.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    sites: RwLock<HashMap<String, Arc<SiteKeys>>>,
+}
+
+#[derive(Default)]
+struct SiteKeys {
+    signing: HashMap<TokenAlgorithm, (String, EncodingKey)>,
+    verifying: HashMap<String, (Algorithm, DecodingKey)>,
+    jwks: Vec<Value>,
+}
+
+impl std::fmt::Debug for SiteKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SiteKeys").field("kids", &self.verifying.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// Replaces all keys by those just read and unwrapped.
+    ///
+    /// # Errors
+    /// The first key that cannot be used; the keys in use stay.
+    pub fn replace(&self, keys: &[(StoredSigningKey, KeyPair)]) -> Result<(), KeyPairError> {
+        let mut sites: HashMap<String, SiteKeys> = HashMap::new();
+        for (stored, pair) in keys {
+            let site = sites.entry(stored.site.clone()).or_default();
+            let algorithm = jwt_algorithm(pair.algorithm());
+            site.verifying.insert(stored.kid.clone(), (algorithm, pair.decoding_key()?));
+            site.jwks.push(stored.public_jwk.clone());
+            if stored.state == "active" {
+                site.signing.insert(pair.algorithm(), (stored.kid.clone(), pair.encoding_key()));
+            }
+        }
+        let sites = sites.into_iter().map(|(site, keys)| (site, Arc::new(keys))).collect();
+        *self.sites.write().unwrap_or_else(PoisonError::into_inner) = sites;
+        Ok(())
+    }
+
+    /// Whether a site can sign.
+    #[must_use]
+    pub fn can_sign(&self, site: &Site) -> bool {
+        self.keys(site).signing.contains_key(&site.algorithm)
+    }
+
+    /// A new access token for a session.
+    ///
+    /// # Errors
+    /// If the site has no active key of its algorithm.
+    pub fn issue(
+        &self,
+        site: &Site,
+        user: &User,
+        session: SessionId,
+        now: DateTime<Utc>,
+    ) -> Result<IssuedToken, TokenError> {
+        let keys = self.keys(site);
+        let (kid, key) = keys.signing.get(&site.algorithm).ok_or(TokenError::UnknownKey)?;
+        let iat = now.timestamp();
+        let life = i64::try_from(site.access_token_life.as_secs()).unwrap_or(i64::MAX);
+        let exp = iat.saturating_add(life);
+        let claims = Claims {
+            iss: site.issuer(),
+            sub: user.id.0,
+            aud: site.audience.clone(),
+            exp,
+            iat,
+            email: user.email.as_str().to_owned(),
+            phone: String::new(),
+            app_metadata: user.app_metadata.clone(),
+            user_metadata: user.user_metadata.clone(),
+            role: "authenticated".to_owned(),
+            aal: "aal1".to_owned(),
+            amr: vec![Amr {
+                method: "otp".to_owned(),
+                timestamp: user.last_sign_in_at.map_or(iat, |at| at.timestamp()),
+            }],
+            session_id: session.0,
+            is_anonymous: false,
+            site: site.id.clone(),
+            site_kind: site.kind.as_str().to_owned(),
+        };
+        let mut header = Header::new(jwt_algorithm(site.algorithm));
+        header.kid = Some(kid.clone());
+        let text = jsonwebtoken::encode(&header, &claims, key).map_err(refused)?;
+        Ok(IssuedToken { text, expires_in: life, expires_at: exp })
+    }
+
+    /// Reads a token presented on `site`.
+    ///
+    /// The key is found by `kid` among the site's own and fixes the algorithm; nothing in the token's header picks
+    /// either (RFC 8725 §3.1). Issuer, audience and times are checked without leeway: we are their only source.
+    ///
+    /// # Errors
+    /// A [`TokenError`] for everything that is not a live access token of this site.
+    pub fn verify(&self, site: &Site, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+        if token.len() > MAX_TOKEN {
+            return Err(TokenError::Malformed);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+        let keys = self.keys(site);
+        let (algorithm, key) =
+            header.kid.and_then(|kid| keys.verifying.get(&kid)).ok_or(TokenError::UnknownKey)?;
+        let mut expected = Validation::new(*algorithm);
+        expected.set_issuer(&[site.issuer()]);
+        expected.set_audience(&[&site.audience]);
+        expected.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // Judged below by the injected clock.
+        expected.validate_exp = false;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &expected).map_err(refused)?.claims;
+        if claims.exp <= now.timestamp() {
+            return Err(TokenError::Refused(jsonwebtoken::errors::ErrorKind::ExpiredSignature));
+        }
+        if claims.site != site.id {
+            return Err(TokenError::Refused(jsonwebtoken::errors::ErrorKind::InvalidAudience));
+        }
+        Ok(claims)
+    }
+
+    /// What a site publishes: its public keys, never anything else (RFC 7517 §5).
+    #[must_use]
+    pub fn jwks(&self, site: &Site) -> Vec<Value> {
+        self.keys(site).jwks.clone()
+    }
+
+    fn keys(&self, site: &Site) -> Arc<SiteKeys> {
+        self.sites.read().unwrap_or_else(PoisonError::into_inner).get(&site.id).cloned().unwrap_or_default()
+    }
+}
+
+/// A signed access token and when it ends.
+#[derive(Clone)]
+pub struct IssuedToken {
+    /// The compact serialisation.
+    pub text: String,
+    /// Its life in seconds.
+    pub expires_in: i64,
+    /// Its end, Unix seconds.
+    pub expires_at: i64,
+}
+
+impl Claims {
+    /// The account and session the token speaks for.
+    #[must_use]
+    pub fn bearer(&self) -> (UserId, SessionId) {
+        (UserId(self.sub), SessionId(self.session_id))
+    }
+}
+
+fn refused(error: jsonwebtoken::errors::Error) -> TokenError {
+    TokenError::Refused(error.into_kind())
+}
+
+fn jwt_algorithm(algorithm: TokenAlgorithm) -> Algorithm {
+    match algorithm {
+        TokenAlgorithm::Es256 => Algorithm::ES256,
+        TokenAlgorithm::Rs256 => Algorithm::RS256,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! What a verifier must refuse, tried one by one.
+
+use serde_json::json;
+
+use super::*;
+use crate::domain::{EmailAddress, SiteKind};
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
+}
+
+fn site(id: &str, algorithm: TokenAlgorithm) -> Site {
+    Site { algorithm, ..crate::domain::test_site(id, SiteKind::Reader) }
+}
+
+fn user() -> User {
+    User {
+        id: UserId::new(),
+        email: EmailAddress::parse("ada@example.org").unwrap(),
+        email_confirmed_at: Some(at(0)),
+        last_sign_in_at: Some(at(-60)),
+        app_metadata: Map::new(),
+        user_metadata: json!({"display_name": "Ada"}).as_object().cloned().unwrap(),
+        created_at: at(0),
+        updated_at: at(0),
+    }
+}
+
+fn tokens(sites: &[(&Site, &str)]) -> Tokens {
+    let tokens = Tokens::default();
+    let keys: Vec<_> = sites
+        .iter()
+        .map(|(site, kid)| {
+            let pair = KeyPair::generate(site.algorithm).unwrap();
+            let stored = StoredSigningKey {
+                kid: (*kid).to_owned(),
+                site: site.id.clone(),
+                alg: site.algorithm.as_str().to_owned(),
+                public_jwk: pair.public_jwk(kid),
+                wrapped_private_key: Vec::new(),
+                state: "active".to_owned(),
+            };
+            (stored, pair)
+        })
+        .collect();
+    tokens.replace(&keys).unwrap();
+    tokens
+}
+
+#[test]
+fn a_token_is_read_back_until_it_ends() {
+    for algorithm in [TokenAlgorithm::Es256, TokenAlgorithm::Rs256] {
+        let reader = site("reader", algorithm);
+        let tokens = tokens(&[(&reader, "kid1")]);
+        let session = SessionId(Uuid::new_v4());
+        let issued = tokens.issue(&reader, &user(), session, at(0)).unwrap();
+        assert_eq!((issued.expires_in, issued.expires_at), (3600, at(3600).timestamp()));
+        let claims = tokens.verify(&reader, &issued.text, at(3599)).unwrap();
+        assert_eq!(claims.session_id, session.0);
+        assert_eq!(claims.amr[0].timestamp, at(-60).timestamp());
+        assert_eq!(
+            tokens.verify(&reader, &issued.text, at(3600)).unwrap_err(),
+            TokenError::Refused(jsonwebtoken::errors::ErrorKind::ExpiredSignature)
+        );
+    }
+}
+
+#[test]
+fn t24_a_token_of_one_site_is_nothing_on_another() {
+    let (reader, manage) = (site("reader", TokenAlgorithm::Es256), site("manage", TokenAlgorithm::Es256));
+    let keys = tokens(&[(&reader, "kid1"), (&manage, "kid2")]);
+    let token = keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(0)).unwrap().text;
+    assert_eq!(keys.verify(&manage, &token, at(1)).unwrap_err(), TokenError::UnknownKey);
+    assert!(keys.verify(&reader, &token, at(1)).is_ok());
+    // Even with the same key id, as if somebody had copied the key's name.
+    let same_kid = tokens(&[(&manage, "kid1")]);
+    assert!(matches!(same_kid.verify(&manage, &token, at(1)), Err(TokenError::Refused(_))));
+}
+
+#[test]
+fn t22_the_header_picks_neither_key_nor_algorithm() {
+    let reader = site("reader", TokenAlgorithm::Es256);
+    let keys = tokens(&[(&reader, "kid1")]);
+    let token = keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(0)).unwrap().text;
+    let (_, rest) = token.split_once('.').unwrap();
+    let encode = |header: Value| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header.to_string())
+    };
+    let headers = [
+        json!({"alg": "none", "typ": "JWT", "kid": "kid1"}),
+        json!({"alg": "HS256", "typ": "JWT", "kid": "kid1"}),
+        json!({"alg": "RS256", "typ": "JWT", "kid": "kid1"}),
+        json!({"alg": "ES384", "typ": "JWT", "kid": "kid1"}),
+        json!({"alg": "ES256", "typ": "JWT"}),
+        json!({"alg": "ES256", "typ": "JWT", "kid": "kid2"}),
+        json!({"alg": "ES256", "typ": "JWT", "kid": ""}),
+        json!({"alg": "ES256", "typ": "JWT", "kid": "kid1", "jwk": keys.jwks(&reader)[0]}),
+    ];
+    for header in headers {
+        let bent = format!("{}.{rest}", encode(header.clone()));
+        assert!(keys.verify(&reader, &bent, at(1)).is_err(), "accepted with {header}");
+    }
+    let public = keys.jwks(&reader)[0].to_string();
+    let hmac = jsonwebtoken::encode(
+        &Header { kid: Some("kid1".into()), ..Header::new(Algorithm::HS256) },
+        &json!({"sub": Uuid::new_v4()}),
+        &EncodingKey::from_secret(public.as_bytes()),
+    )
+    .unwrap();
+    assert!(keys.verify(&reader, &hmac, at(1)).is_err(), "HS256 over the public key");
+    assert_eq!(keys.verify(&reader, &"a".repeat(9000), at(1)).unwrap_err(), TokenError::Malformed);
+    assert_eq!(keys.verify(&reader, "sb_publishable_x", at(1)).unwrap_err(), TokenError::Malformed);
+}
+
+#[test]
+fn t23_claims_have_their_types_or_the_token_is_refused() {
+    let reader = site("reader", TokenAlgorithm::Es256);
+    let pair = KeyPair::generate(TokenAlgorithm::Es256).unwrap();
+    let stored = StoredSigningKey {
+        kid: "kid1".into(),
+        site: "reader".into(),
+        alg: "ES256".into(),
+        public_jwk: pair.public_jwk("kid1"),
+        wrapped_private_key: Vec::new(),
+        state: "active".into(),
+    };
+    let tokens = Tokens::default();
+    tokens.replace(&[(stored, pair.clone())]).unwrap();
+    let good = json!({
+        "iss": reader.issuer(), "sub": Uuid::new_v4(), "aud": "reader", "exp": at(3600).timestamp(),
+        "iat": at(0).timestamp(), "email": "ada@example.org", "phone": "", "app_metadata": {}, "user_metadata": {},
+        "role": "authenticated", "aal": "aal1", "amr": [{"method": "otp", "timestamp": 1}],
+        "session_id": Uuid::new_v4(), "is_anonymous": false, "site": "reader", "site_kind": "reader"});
+    let sign = |claims: &Value| {
+        let header = Header { kid: Some("kid1".into()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, &pair.encoding_key()).unwrap()
+    };
+    assert!(tokens.verify(&reader, &sign(&good), at(1)).is_ok());
+    let bends: [(&str, Value); 14] = [
+        ("exp", json!("1990000000")),
+        ("exp", json!(null)),
+        ("exp", json!([1_990_000_000])),
+        ("exp", json!(1.5e300)),
+        ("iss", json!("http://evil.example/auth/v1")),
+        ("iss", json!(null)),
+        ("aud", json!(["reader"])),
+        ("aud", json!("manage")),
+        ("sub", json!("not-a-uuid")),
+        ("sub", json!(7)),
+        ("session_id", json!(null)),
+        ("iat", json!("1")),
+        ("site", json!("manage")),
+        ("role", json!(["authenticated"])),
+    ];
+    for (claim, value) in bends {
+        let mut bent = good.clone();
+        bent[claim] = value.clone();
+        assert!(tokens.verify(&reader, &sign(&bent), at(1)).is_err(), "accepted {claim} = {value}");
+    }
+    for claim in ["exp", "iss", "aud", "sub", "session_id", "site"] {
+        let mut bent = good.clone();
+        bent.as_object_mut().unwrap().remove(claim);
+        assert!(tokens.verify(&reader, &sign(&bent), at(1)).is_err(), "accepted without {claim}");
+    }
+}
+
+#[test]
+fn a_published_key_has_no_private_part_and_a_wrapped_one_comes_back() {
+    for algorithm in [TokenAlgorithm::Es256, TokenAlgorithm::Rs256] {
+        let pair = KeyPair::generate(algorithm).unwrap();
+        let jwk = pair.public_jwk("kid1");
+        let fields: Vec<_> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
+        assert!(
+            ["d", "p", "q", "dp", "dq", "qi", "k"].iter().all(|private| !fields.contains(private)),
+            "{jwk}"
+        );
+        let again = KeyPair::from_pkcs8(algorithm, pair.private_pkcs8().to_vec()).unwrap();
+        assert_eq!(again.public_jwk("kid1"), jwk);
+    }
+}
