@@ -1,0 +1,314 @@
+//! The one place where everything is built and wired, started and stopped.
+
+mod master_key;
+mod wiring;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::Server;
+use poem::listener::TcpAcceptor;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::flows::{Flows, MailWorkers, SharedFlows, SigningKeysError};
+use crate::http::{self, HttpSettings};
+use crate::ports::PortError;
+use crate::ports::clock::Clock;
+use crate::ports::db::{Db, DbSettings, MigrateError};
+use crate::ports::mail::templates::{TemplateError, Templates};
+use crate::ports::mail::{Inbox, MailError, Mailer};
+
+/// How long a dependency may take to answer at start before it is named as dead.
+const START_PATIENCE: Duration = Duration::from_secs(4);
+
+/// What stopped the server from starting. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another process has the port.
+    #[error("cannot listen on {address}: stop what uses it, or change {setting} ({variable})")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that names it.
+        setting: &'static str,
+        /// The setting's environment variable.
+        variable: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The master secret could not be read or made.
+    #[error("the master secret cannot be used: {0}")]
+    MasterKey(String),
+    /// A dependency is dead.
+    #[error("the {what} at {place} does not answer: start it, or change {setting}")]
+    Dead {
+        /// What it is.
+        what: &'static str,
+        /// Where it should be, without a password.
+        place: String,
+        /// The setting that says where.
+        setting: &'static str,
+        /// What happened.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A dependency answers, and something in it is not as it must be.
+    #[error("the {what} at {place} cannot be used")]
+    Unusable {
+        /// What it is.
+        what: &'static str,
+        /// Where it is, without a password.
+        place: String,
+        /// What is wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The database could not be brought up to date.
+    #[error("the database cannot be migrated")]
+    Migrate(#[from] MigrateError),
+    /// `migrate` has nobody to be.
+    #[error(
+        "database.owner_url is not set: migrating needs the role that owns the tables (DOORCODE__DATABASE__OWNER_URL)"
+    )]
+    NoOwner,
+    /// The signing keys cannot be used.
+    #[error("the signing keys cannot be used")]
+    SigningKeys(#[from] SigningKeysError),
+    /// A mail template is broken.
+    #[error("a mail template is broken")]
+    Templates(#[from] TemplateError),
+    /// The mail settings cannot be used.
+    #[error("the mail settings cannot be used")]
+    Mail(#[from] MailError),
+    /// Something this build cannot do.
+    #[error("{0}")]
+    NotInThisBuild(&'static str),
+}
+
+/// A server, ready to run.
+pub struct App {
+    flows: SharedFlows,
+    http: HttpSettings,
+    listener: TcpListener,
+    inbox: Option<(TcpListener, Inbox)>,
+    mail: MailWorkers,
+    drain: Duration,
+    store: wiring::Database,
+    /// Ends the background work; set once the last request has been answered.
+    finishing: CancellationToken,
+}
+
+impl App {
+    /// Builds everything, in the order in which it can fail fastest: ports, secrets, stores, keys.
+    ///
+    /// # Errors
+    /// A [`StartError`] within seconds; nothing keeps running.
+    pub async fn start(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let listener = listen(config.server.listen, "server.listen", "DOORCODE__SERVER__LISTEN").await?;
+        let inbox = match wiring::inbox_address(config) {
+            Some(address) => {
+                let listener = listen(address, "mail.inbox_listen", "DOORCODE__MAIL__INBOX_LISTEN").await?;
+                Some((listener, Inbox::default()))
+            }
+            None => None,
+        };
+        let templates = Templates::parse()?;
+        let mailer = match &inbox {
+            Some((_, inbox)) => Mailer::Inbox(inbox.clone()),
+            None => {
+                let smtp = wiring::smtp(config)?;
+                wiring::try_mail_server(&smtp, config).await;
+                Mailer::Smtp(smtp)
+            }
+        };
+        let keys = master_key::key_ring(config)?;
+        let codes = wiring::codes(config, clock.clone()).await?;
+        let store = wiring::Database::open(config).await?;
+        let db = store.connect(config).await?;
+        let finishing = CancellationToken::new();
+        let flows = Arc::new(Flows {
+            sites: wiring::sites(config),
+            keys,
+            codes,
+            db,
+            tokens: crate::ports::tokens::Tokens::default(),
+            limits: wiring::client_limits(config),
+            clock,
+            code_life: Duration::from_secs(config.codes.ttl_secs),
+            unfinished: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            finishing: finishing.clone(),
+        });
+        flows.load_signing_keys().await?;
+        let mail = MailWorkers {
+            flows: Arc::clone(&flows),
+            mailer,
+            templates,
+            workers: config.mail.workers as usize,
+            retry_after: [5, 15, 45, 120].map(Duration::from_secs).to_vec(),
+        };
+        Ok(Self {
+            flows,
+            http: wiring::http(config),
+            listener,
+            inbox,
+            mail,
+            drain: Duration::from_secs(config.server.drain_secs),
+            store,
+            finishing,
+        })
+    }
+
+    /// Where HTTP is served.
+    ///
+    /// # Errors
+    /// If the system cannot say.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Where the development inbox is served, if there is one.
+    #[must_use]
+    pub fn inbox_addr(&self) -> Option<SocketAddr> {
+        self.inbox.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
+    }
+
+    /// The development inbox, if there is one.
+    #[must_use]
+    pub fn inbox(&self) -> Option<Inbox> {
+        self.inbox.as_ref().map(|(_, inbox)| inbox.clone())
+    }
+
+    /// The pauses between tries of a mail; shorter where a test waits for the second one.
+    #[must_use]
+    pub fn with_mail_retries(mut self, retry_after: Vec<Duration>) -> Self {
+        self.mail.retry_after = retry_after;
+        self
+    }
+
+    /// Serves until `shutdown` resolves; then answers what is under way, finishes or gives back the mails in hand, and
+    /// closes the stores.
+    ///
+    /// # Errors
+    /// If the listener breaks.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> std::io::Result<()> {
+        self.flows.start_housekeeping();
+        self.mail.start();
+        if let Some((listener, inbox)) = self.inbox {
+            let stop = self.finishing.clone().cancelled_owned();
+            self.flows.unfinished.spawn(async move {
+                let _ = Server::new_with_acceptor(acceptor(listener)?)
+                    .run_with_graceful_shutdown(
+                        http::inbox::routes(inbox),
+                        stop,
+                        Some(Duration::from_secs(1)),
+                    )
+                    .await;
+                std::io::Result::Ok(())
+            });
+        }
+        let draining = self.flows.draining.clone();
+        let served = Server::new_with_acceptor(acceptor(self.listener)?)
+            .idle_timeout(Duration::from_secs(60))
+            .run_with_graceful_shutdown(
+                http::routes(Arc::clone(&self.flows), self.http),
+                async move {
+                    shutdown.await;
+                    draining.cancel();
+                },
+                Some(self.drain),
+            )
+            .await;
+        self.finishing.cancel();
+        self.flows.unfinished.close();
+        if tokio::time::timeout(self.drain.max(Duration::from_secs(5)), self.flows.unfinished.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("stopping with work unfinished: its leases will end by themselves");
+        }
+        self.flows.db.close().await;
+        self.store.stop().await;
+        served
+    }
+}
+
+/// Brings the configured database up to date, and does nothing else.
+///
+/// # Errors
+/// A [`StartError`].
+pub async fn migrate(config: &Config) -> Result<(), StartError> {
+    let store = wiring::Database::open(config).await?;
+    let outcome = store.migrate(config).await;
+    store.stop().await;
+    outcome
+}
+
+async fn listen(
+    address: SocketAddr,
+    setting: &'static str,
+    variable: &'static str,
+) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen {
+        address,
+        setting,
+        variable,
+        source,
+    })
+}
+
+fn acceptor(listener: TcpListener) -> std::io::Result<TcpAcceptor> {
+    TcpAcceptor::from_tokio(listener)
+}
+
+/// Names a dependency that failed at start.
+fn dead_or_unusable(
+    what: &'static str,
+    place: String,
+    setting: &'static str,
+    error: PortError,
+) -> StartError {
+    match error {
+        PortError::Unavailable { source, .. } => StartError::Dead { what, place, setting, source },
+        PortError::Unexpected { source, .. } => StartError::Unusable { what, place, source },
+    }
+}
+
+/// Waits for a dependency's first answer, but not for ever.
+async fn patiently<T>(
+    what: &'static str,
+    place: &str,
+    setting: &'static str,
+    answer: impl Future<Output = Result<T, PortError>>,
+) -> Result<T, StartError> {
+    match tokio::time::timeout(START_PATIENCE, answer).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(dead_or_unusable(what, place.to_owned(), setting, error)),
+        Err(elapsed) => {
+            Err(StartError::Dead { what, place: place.to_owned(), setting, source: elapsed.into() })
+        }
+    }
+}
+
+/// Settings of the pool of connections.
+fn db_settings(config: &Config, url: secrecy::SecretString, embedded: bool) -> DbSettings {
+    DbSettings {
+        url,
+        // The embedded database has one connection, and making it takes most of a second.
+        pool_size: if embedded { 1 } else { config.database.pool_size },
+        acquire_timeout: if embedded {
+            Duration::from_secs(10)
+        } else {
+            Duration::from_millis(config.database.acquire_timeout_ms)
+        },
+        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        keep_open: embedded,
+    }
+}
+
+fn connect(settings: &DbSettings, place: &str) -> Result<Db, StartError> {
+    Db::new(settings).map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
+}

@@ -1,0 +1,210 @@
+//! From settings to parts.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::{StartError, connect, db_settings, patiently};
+use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
+use crate::domain::{Site, Sites};
+use crate::http::HttpSettings;
+use crate::ports::clock::Clock;
+use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
+#[cfg(feature = "embedded")]
+use crate::ports::db::EmbeddedPostgres;
+use crate::ports::db::{Db, migrate};
+use crate::ports::limits::{ClientLimits, Limits};
+use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
+
+/// The database, as it is run.
+pub(super) enum Database {
+    /// A server that others run.
+    Served,
+    /// Ours, in this process.
+    #[cfg(feature = "embedded")]
+    Embedded(EmbeddedPostgres),
+}
+
+impl Database {
+    pub(super) async fn open(config: &Config) -> Result<Self, StartError> {
+        if !config.database.is_embedded() {
+            return Ok(Self::Served);
+        }
+        #[cfg(feature = "embedded")]
+        {
+            let folder = config.database.data_dir.join("postgres");
+            let place = folder.display().to_string();
+            let started = EmbeddedPostgres::start(&folder).await;
+            started.map(Self::Embedded).map_err(|error| {
+                super::dead_or_unusable("embedded database", place, "database.data_dir", error)
+            })
+        }
+        #[cfg(not(feature = "embedded"))]
+        Err(StartError::NotInThisBuild(
+            "this build has no embedded database: set database.url to a PostgreSQL server, or build with --features embedded",
+        ))
+    }
+
+    /// A pool under the server's own role, on a schema that is found up to date.
+    pub(super) async fn connect(&self, config: &Config) -> Result<Db, StartError> {
+        let (url, place) = match self {
+            Self::Served => (config.database.url.clone(), config.database.redacted_url()),
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => (server.login_url(), config.database.data_dir.display().to_string()),
+        };
+        if config.database.migrate_at_start {
+            self.migrate(config).await?;
+        }
+        let embedded = config.database.is_embedded();
+        let db = connect(&db_settings(config, url, embedded), &place)?;
+        patiently("database", &place, "database.url", db.check()).await?;
+        Ok(db)
+    }
+
+    pub(super) async fn migrate(&self, config: &Config) -> Result<(), StartError> {
+        match self {
+            Self::Served => {
+                let owner = config.database.owner_url.as_ref().ok_or(StartError::NoOwner)?;
+                Ok(migrate(owner, &config.database.url).await?)
+            }
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => Ok(migrate(&server.owner_url(), &server.login_url()).await?),
+        }
+    }
+
+    pub(super) async fn stop(self) {
+        match self {
+            Self::Served => {}
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => {
+                if let Err(error) = server.stop().await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the embedded database did not close cleanly"
+                    );
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartError> {
+    let limits = CodeLimits {
+        life: Duration::from_secs(config.codes.ttl_secs),
+        tries: config.codes.tries,
+        wrong_per_day: config.codes.wrong_per_day,
+        lease: Duration::from_secs(config.codes.lease_secs),
+        send_gap: Duration::from_secs(config.limits.send_gap_secs),
+        sends_per_hour: config.limits.sends_per_hour,
+        sends_per_day: config.limits.sends_per_day,
+    };
+    if config.redis.is_memory() {
+        return Ok(Codes::Memory(MemoryCodes::new(limits, clock)));
+    }
+    let place = config.redis.redacted_url();
+    let settings = RedisSettings {
+        url: config.redis.url.clone(),
+        key_prefix: config.redis.key_prefix.clone(),
+        partitions: config.redis.partitions,
+        timeout: Duration::from_millis(config.redis.timeout_ms),
+        limits,
+    };
+    patiently("Redis", &place, "redis.url", async {
+        let codes = Codes::Redis(RedisCodes::new(settings)?);
+        codes.check().await?;
+        Ok(codes)
+    })
+    .await
+}
+
+pub(super) fn sites(config: &Config) -> Sites {
+    let sites = config.sites.iter().map(|(id, site)| site_of(id, site)).collect();
+    Sites::new(sites, &config.server.shared_hosts)
+}
+
+fn site_of(id: &str, config: &SiteConfig) -> Site {
+    Site {
+        id: id.to_owned(),
+        kind: config.kind,
+        name: config.name.clone(),
+        url: config.url.clone(),
+        origins: std::iter::once(config.url.origin().ascii_serialization())
+            .chain(config.origins.clone())
+            .collect(),
+        publishable_key: config.publishable_key.clone(),
+        audience: config.audience.clone(),
+        sign_up: config.sign_up,
+        reveal_unknown_accounts: config.reveal_unknown_accounts,
+        sender_name: config.sender_name.clone(),
+        sender: config.sender_address.clone(),
+        locale: config.locale,
+        algorithm: config.token_algorithm,
+        access_token_life: Duration::from_secs(config.access_token_secs),
+        session_idle: Duration::from_secs(config.session_idle_secs),
+        session_max: Duration::from_secs(config.session_max_secs),
+        mails_per_hour: config.mails_per_hour,
+        confirm_url: config.confirm_url.clone(),
+    }
+}
+
+pub(super) fn client_limits(config: &Config) -> Limits {
+    // The configuration has been checked: no limit is zero.
+    let number = |limit: u32| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
+    Limits::new(&ClientLimits {
+        window: Duration::from_secs(config.limits.window_secs),
+        code_requests: number(config.limits.code_requests),
+        verifies: number(config.limits.verifies),
+        refreshes: number(config.limits.refreshes),
+    })
+}
+
+pub(super) fn inbox_address(config: &Config) -> Option<SocketAddr> {
+    (config.mail.transport == MailTransport::Inbox).then_some(config.mail.inbox_listen)
+}
+
+pub(super) fn smtp(config: &Config) -> Result<SmtpMailer, StartError> {
+    let mail = &config.mail;
+    let ca_pem = match &mail.smtp_ca_file {
+        Some(path) => Some(std::fs::read(path).map_err(|error| MailError::Permanent(error.into()))?),
+        None => None,
+    };
+    Ok(SmtpMailer::new(&SmtpSettings {
+        host: mail.smtp_host.clone(),
+        port: mail.smtp_port,
+        tls: match mail.smtp_tls {
+            SmtpTls::StartTls => mail::SmtpTls::StartTls,
+            SmtpTls::Tls => mail::SmtpTls::Tls,
+            SmtpTls::None => mail::SmtpTls::None,
+        },
+        credentials: (!mail.smtp_user.is_empty())
+            .then(|| (mail.smtp_user.clone(), mail.smtp_password.clone())),
+        ca_pem,
+        pool_size: mail.smtp_pool,
+        command_timeout: Duration::from_secs(mail.command_timeout_secs),
+    })?)
+}
+
+pub(super) fn http(config: &Config) -> HttpSettings {
+    HttpSettings {
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        body_limit: usize::try_from(config.server.body_limit_bytes).unwrap_or(usize::MAX),
+        request_timeout: Duration::from_secs(config.server.request_timeout_secs),
+        strict_transport: config.server.is_production(),
+    }
+}
+
+/// Says so if the mail server does not answer; codes wait in the queue meanwhile.
+pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) {
+    let place = format!("{}:{}", config.mail.smtp_host, config.mail.smtp_port);
+    match tokio::time::timeout(super::START_PATIENCE, smtp.check()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                place,
+                "the mail server does not answer: mails wait until it does, or until their codes end (mail.smtp_host)"
+            );
+        }
+        Err(_) => tracing::warn!(place, "the mail server does not answer in time (mail.smtp_host)"),
+    }
+}

@@ -1,0 +1,262 @@
+//! Workers take mails from the queue, write them and send them, until the code in them has died.
+//!
+//! Only here is it found out whether an address has an account: the person who asked has long had their answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt as _;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::sealed::MailJob;
+use super::{Flows, system_rng};
+use crate::domain::keys::Sealed;
+use crate::domain::{ChallengeId, EmailAddress, Locale, Site};
+use crate::ports::PortError;
+use crate::ports::codes::{MAIL_LEASE, QueuedMail};
+use crate::ports::mail::templates::{Brand, Letter, RenderedMail, Templates};
+use crate::ports::mail::{MailError, Mailer, Outgoing};
+
+/// Mails in the hands of one process at once; most of them wait for their next try.
+const MOST_IN_HAND: usize = 1000;
+/// "No account here" goes to an address at most once in this time, so that asking cannot be used to pester.
+const NO_ACCOUNT_EVERY: Duration = Duration::from_secs(86_400);
+/// How long the queue is left alone after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// What sending mail needs besides the flows.
+pub struct MailWorkers {
+    /// The stories' ports.
+    pub flows: Arc<Flows>,
+    /// How mail leaves.
+    pub mailer: Mailer,
+    /// What it says.
+    pub templates: Templates,
+    /// Mails handed to the mail server at once.
+    pub workers: usize,
+    /// The pauses between tries; the last repeats until the code has died.
+    pub retry_after: Vec<Duration>,
+}
+
+/// What became of one try.
+enum Tried {
+    /// Sent, or nothing left to send.
+    Done,
+    /// Something is down; try again.
+    Later,
+}
+
+impl MailWorkers {
+    /// Works until the server stops; then what is not finished is given back.
+    pub fn start(self) {
+        let workers = Arc::new(self);
+        let sending = Arc::new(Semaphore::new(workers.workers));
+        for partition in 0..workers.flows.codes.partitions() {
+            let (workers, sending) = (Arc::clone(&workers), Arc::clone(&sending));
+            let tracker = workers.flows.unfinished.clone();
+            tracker.spawn(async move { workers.read_queue(partition, &sending).await });
+        }
+    }
+
+    async fn read_queue(self: Arc<Self>, partition: u16, sending: &Arc<Semaphore>) {
+        let in_hand = Arc::new(Semaphore::new(MOST_IN_HAND));
+        let finishing = &self.flows.finishing;
+        loop {
+            let Ok(place) = Arc::clone(&in_hand).acquire_owned().await else { return };
+            // A read that is dropped may have taken a mail; its lease would end unused. So a stop waits for the read,
+            // which itself waits only for a moment.
+            let next = self.flows.codes.next_mail(partition).await;
+            let waiting_is_over = !matches!(next, Ok(Some(_)));
+            match next {
+                Ok(Some(mail)) => {
+                    let (workers, sending) = (Arc::clone(&self), Arc::clone(sending));
+                    self.flows.unfinished.spawn(async move {
+                        workers.deliver(mail, &sending).await;
+                        drop(place);
+                    });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the mail queue cannot be read");
+                    tokio::select! {
+                        () = finishing.cancelled() => {}
+                        () = tokio::time::sleep(STORE_PAUSE) => {}
+                    }
+                }
+            }
+            // What waits in Redis is for the other replicas; what waits in memory would be lost.
+            if finishing.is_cancelled() && (waiting_is_over || self.flows.codes.outlive_process()) {
+                return;
+            }
+        }
+    }
+
+    /// Tries until it is done, keeping the mail from other workers meanwhile.
+    async fn deliver(&self, mail: QueuedMail, sending: &Semaphore) {
+        let Ok(job) = self.flows.open::<MailJob>(Sealed::MailJob, "", &mail.job) else {
+            tracing::error!(
+                "a queued mail could not be opened and was dropped: was the master secret changed?"
+            );
+            return self.done(&mail).await;
+        };
+        let mut tries = 0;
+        let mut draft = None;
+        loop {
+            let tried = match sending.acquire().await {
+                Ok(_permit) => self.try_once(&job, &mut draft).await,
+                Err(_) => Tried::Later,
+            };
+            if matches!(tried, Tried::Done) {
+                return self.done(&mail).await;
+            }
+            if !self.pause(&mail, tries).await {
+                if let Err(error) = self.flows.codes.mail_give_back(mail).await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a mail waits for its lease to end"
+                    );
+                }
+                return;
+            }
+            tries += 1;
+        }
+    }
+
+    /// Waits for the next try, renewing the lease; false if the server stops meanwhile.
+    async fn pause(&self, mail: &QueuedMail, tries: usize) -> bool {
+        let base = self.retry_after.get(tries).or(self.retry_after.last()).copied().unwrap_or_default();
+        // A fifth more or less, so that mails that failed together do not come back together.
+        let mut left = base.mul_f64(system_rng().random_range(0.8..1.2));
+        while !left.is_zero() {
+            let step = left.min(MAIL_LEASE / 3);
+            tokio::select! {
+                () = self.flows.finishing.cancelled() => return false,
+                () = tokio::time::sleep(step) => {}
+            }
+            left -= step;
+            // If this fails the lease may end, and another worker sends the mail too: twice is better than never.
+            let _ = self.flows.codes.mail_renew(mail).await;
+        }
+        !self.flows.finishing.is_cancelled()
+    }
+
+    /// Writes the mail, unless an earlier try has, and hands it over.
+    async fn try_once(&self, job: &MailJob, draft: &mut Option<RenderedMail>) -> Tried {
+        let (Some(site), Ok(email)) = (self.flows.sites.find(&job.site), EmailAddress::parse(&job.email))
+        else {
+            tracing::error!(site = job.site, "a queued mail for an unknown site was dropped");
+            return Tried::Done;
+        };
+        let site = Arc::clone(site);
+        let address = self.flows.keys.address_tag(&email);
+        let prepared = async {
+            // Expired, used, or followed by a newer one: a dead code in the mailbox only confuses.
+            if !self.flows.codes.is_current(address, &site.id, ChallengeId(job.challenge)).await? {
+                return Ok(None);
+            }
+            match draft.take() {
+                Some(written) => Ok(Some(written)),
+                None => self.write(job, &site, &email).await,
+            }
+        };
+        let rendered = match prepared.await {
+            Ok(Some(rendered)) => &*draft.insert(rendered),
+            Ok(None) => return Tried::Done,
+            Err::<_, PortError>(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    site = site.id,
+                    "a mail has to wait"
+                );
+                return if error.is_unavailable() { Tried::Later } else { Tried::Done };
+            }
+        };
+        let outgoing = Outgoing {
+            sender_name: &site.sender_name,
+            sender: &site.sender,
+            to: &email,
+            mail: rendered,
+            date: self.flows.clock.now(),
+        };
+        match self.mailer.send(&outgoing).await {
+            Ok(()) => {
+                tracing::info!(site = site.id, mail.domain = email.domain(), "mail sent");
+                Tried::Done
+            }
+            // What the mail server says may quote the address: only the kind of failure is logged.
+            Err(MailError::Temporary(_)) => {
+                tracing::warn!(
+                    site = site.id,
+                    mail.domain = email.domain(),
+                    "the mail server cannot take a mail now"
+                );
+                Tried::Later
+            }
+            Err(MailError::Permanent(_)) => {
+                tracing::warn!(
+                    site = site.id,
+                    mail.domain = email.domain(),
+                    "the mail server refused a mail for good"
+                );
+                Tried::Done
+            }
+        }
+    }
+
+    /// The mail; nothing if its address has no account and was told so today.
+    async fn write(
+        &self,
+        job: &MailJob,
+        site: &Site,
+        email: &EmailAddress,
+    ) -> Result<Option<RenderedMail>, PortError> {
+        let address = self.flows.keys.address_tag(email);
+        let account = self.flows.db.find_account_for_mail(email).await?;
+        let locale = account
+            .and_then(|account| account.locale)
+            .or_else(|| job.locale.as_deref().and_then(Locale::parse))
+            .unwrap_or(site.locale);
+        let brand = Brand { name: &site.name, url: site.url.as_str() };
+        let link =
+            site.confirm_url.as_ref().zip(job.link.as_deref()).map(|(url, token)| confirm_link(url, token));
+        let sign_up = self.flows.sites.sign_up_site();
+        let letter = if account.is_some() || job.create {
+            Letter::SignInCode {
+                code: &job.code,
+                valid_for_minutes: self.flows.code_life.as_secs().div_ceil(60),
+                requested_at: job.requested_at,
+                link: link.as_ref().map(Url::as_str),
+            }
+        } else {
+            if !self.flows.codes.once_per(address, "no-account", NO_ACCOUNT_EVERY).await? {
+                return Ok(None);
+            }
+            Letter::NoAccount {
+                sign_up: sign_up.map(|site| Brand { name: &site.name, url: site.url.as_str() }),
+                requested_at: job.requested_at,
+            }
+        };
+        self.templates
+            .render(&letter, locale, &brand)
+            .map(Some)
+            .map_err(|error| PortError::unexpected(crate::ports::Dependency::Mail, error))
+    }
+
+    async fn done(&self, mail: &QueuedMail) {
+        if let Err(error) = self.flows.codes.mail_done(mail).await {
+            // It will be taken again when its lease ends, and sent twice if its code still works then.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a finished mail could not be taken off the queue"
+            );
+        }
+    }
+}
+
+/// The site's own page, with the proof as it expects it.
+fn confirm_link(page: &Url, token: &str) -> Url {
+    let mut link = page.clone();
+    link.query_pairs_mut().append_pair("token_hash", token).append_pair("type", "email");
+    link
+}

@@ -1,0 +1,47 @@
+//! What the server does by itself, now and then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Flows;
+
+/// How often signing keys are read again, so that a change on one replica binds on all.
+const KEYS_EVERY: Duration = Duration::from_secs(60);
+/// How many of those rounds pass between two sweeps of the database.
+const ROUNDS_PER_SWEEP: u32 = 60;
+
+impl Flows {
+    /// Keeps house until the server stops.
+    pub fn start_housekeeping(self: &Arc<Self>) {
+        let flows = Arc::clone(self);
+        self.unfinished.spawn(async move {
+            let mut round: u32 = 0;
+            loop {
+                tokio::select! {
+                    () = flows.finishing.cancelled() => return,
+                    () = tokio::time::sleep(KEYS_EVERY) => {}
+                }
+                flows.limits.sweep();
+                if let Err(error) = flows.load_signing_keys().await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "signing keys could not be read again"
+                    );
+                }
+                if round.is_multiple_of(ROUNDS_PER_SWEEP) {
+                    match flows.db.sweep().await {
+                        Ok(0) => {}
+                        Ok(sessions) => tracing::info!(sessions, "removed sessions that ended long ago"),
+                        Err(error) => {
+                            tracing::warn!(
+                                error = &error as &dyn std::error::Error,
+                                "the database could not be swept"
+                            );
+                        }
+                    }
+                }
+                round = round.wrapping_add(1);
+            }
+        });
+    }
+}

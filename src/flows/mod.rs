@@ -1,0 +1,137 @@
+//! The stories, one file each, in the order a person lives them.
+//!
+//! A flow reads like prose: a verb a line, in the order of events. It knows nothing of HTTP; a second protocol would
+//! tell the same stories.
+
+mod account;
+mod deliver_mail;
+mod housekeeping;
+mod refresh;
+mod request_code;
+mod sealed;
+mod sign_out;
+mod signing_keys;
+mod verify_code;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use self::account::AccountError;
+pub use self::deliver_mail::MailWorkers;
+pub use self::refresh::RefreshError;
+pub use self::request_code::{RequestCode, RequestCodeError};
+pub use self::sign_out::SignOutError;
+pub use self::signing_keys::SigningKeysError;
+pub use self::verify_code::{Presented, Purpose, VerifyCode, VerifyCodeError};
+use crate::domain::{KeyRing, Locale, SessionId, Site, Sites, User};
+use crate::ports::PortError;
+use crate::ports::clock::Clock;
+use crate::ports::codes::Codes;
+use crate::ports::db::Db;
+use crate::ports::limits::Limits;
+use crate::ports::tokens::{IssuedToken, TokenError, Tokens};
+
+/// The ports a story may use.
+#[derive(Debug)]
+pub struct Flows {
+    /// Every configured site.
+    pub sites: Sites,
+    /// The secrets.
+    pub keys: KeyRing,
+    /// Codes, their limits, the mail queue.
+    pub codes: Codes,
+    /// Accounts and sessions.
+    pub db: Db,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// What one client may do here.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Clock,
+    /// Life of a code: what the mail says.
+    pub code_life: Duration,
+    /// Work that must come to its end even if the client has gone; a graceful stop waits for it.
+    pub unfinished: TaskTracker,
+    /// Set when the server is about to stop: requests are still answered, new ones should go elsewhere.
+    pub draining: CancellationToken,
+    /// Set when the last request has been answered: background work comes to its end.
+    pub finishing: CancellationToken,
+}
+
+/// Who is asking, as far as the connection tells.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// Their address.
+    pub ip: IpAddr,
+    /// What their client calls itself, at most 256 characters.
+    pub user_agent: Option<String>,
+    /// The best of the languages they ask for that we have.
+    pub locale: Option<Locale>,
+}
+
+/// A session, as its owner's client gets it.
+#[derive(Clone)]
+pub struct SignedIn {
+    /// The access token.
+    pub access: IssuedToken,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// The session.
+    pub session: SessionId,
+    /// How often it was refreshed.
+    pub counter: u32,
+    /// Its owner.
+    pub user: User,
+}
+
+impl Flows {
+    /// Whether the server can do its work, and what it has to do without.
+    ///
+    /// # Errors
+    /// If the database is out of reach: then hardly anything works.
+    pub async fn check_ready(&self) -> Result<Readiness, PortError> {
+        self.db.check().await?;
+        Ok(Readiness {
+            draining: self.draining.is_cancelled(),
+            code_store: self.codes.check().await.is_ok(),
+            signing_keys: self.sites.iter().all(|site| self.tokens.can_sign(site)),
+        })
+    }
+
+    fn signed_in(
+        &self,
+        site: &Site,
+        user: User,
+        session: SessionId,
+        counter: u32,
+    ) -> Result<SignedIn, TokenError> {
+        let access = self.tokens.issue(site, &user, session, self.clock.now())?;
+        let refresh_token = crate::domain::RefreshToken { session, counter }.encode(&site.id, &self.keys);
+        Ok(SignedIn { access, refresh_token, session, counter, user })
+    }
+}
+
+/// What [`Flows::check_ready`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness {
+    /// The server is about to stop.
+    pub draining: bool,
+    /// The code store answers; without it nobody signs in, but sessions go on.
+    pub code_store: bool,
+    /// Every site can sign tokens.
+    pub signing_keys: bool,
+}
+
+/// The flows, shared by every request.
+pub type SharedFlows = Arc<Flows>;
+
+/// The system's source of randomness. It fails only where nothing could go on safely.
+fn system_rng() -> UnwrapErr<SysRng> {
+    UnwrapErr(SysRng)
+}

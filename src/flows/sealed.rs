@@ -1,0 +1,119 @@
+//! What is kept in the code store besides hashes: sealed, so that the store can read none of it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use rand::Rng;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::Flows;
+use crate::domain::AddressTag;
+use crate::domain::keys::{MAC_LENGTH, NotOurs, Sealed};
+use crate::ports::{Dependency, PortError};
+
+/// What a challenge remembers until it is claimed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ChallengeContext {
+    pub email: String,
+    /// An account may be made.
+    pub create: bool,
+    pub metadata: Map<String, Value>,
+    pub locale: Option<String>,
+}
+
+/// A mail to be written and sent by a worker of any replica.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MailJob {
+    pub challenge: Uuid,
+    pub site: String,
+    pub email: String,
+    pub code: String,
+    pub link: Option<String>,
+    /// An address without an account gets the code, instead of word that it has none.
+    pub create: bool,
+    /// What the request asked for.
+    pub locale: Option<String>,
+    pub requested_at: DateTime<Utc>,
+}
+
+impl Flows {
+    pub(super) fn seal<T: Serialize>(
+        &self,
+        purpose: Sealed,
+        site: &str,
+        value: &T,
+    ) -> Result<Vec<u8>, PortError> {
+        let plain = serde_json::to_vec(value).map_err(not_ours)?;
+        self.keys.seal(purpose, site, &plain).map_err(not_ours)
+    }
+
+    pub(super) fn open<T: DeserializeOwned>(
+        &self,
+        purpose: Sealed,
+        site: &str,
+        sealed: &[u8],
+    ) -> Result<T, PortError> {
+        let plain = self.keys.open(purpose, site, sealed).map_err(not_ours)?;
+        serde_json::from_slice(&plain).map_err(not_ours)
+    }
+}
+
+/// Something in the store that we cannot have written, or wrote under a master secret that is gone.
+fn not_ours(error: impl std::error::Error + Send + Sync + 'static) -> PortError {
+    // A JSON error may quote what it could not read; only its kind is kept.
+    let _ = error;
+    PortError::unexpected(Dependency::CodeStore, NotOurs)
+}
+
+/// The proof in a mailed link: which mailbox, and 128 random bits that say the mail was read.
+///
+/// It is independent of the code, and names the mailbox only by its keyed hash.
+pub(super) struct LinkToken {
+    pub address: AddressTag,
+    pub secret: [u8; MAC_LENGTH],
+}
+
+impl LinkToken {
+    pub(super) fn generate(address: AddressTag, rng: &mut impl Rng) -> Self {
+        let mut secret = [0; MAC_LENGTH];
+        rng.fill_bytes(&mut secret);
+        Self { address, secret }
+    }
+
+    pub(super) fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.address.0, self.secret].concat())
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 2 * MAC_LENGTH + 2];
+        // Exactly the length of 32 bytes in base64url without padding.
+        if text.len() != 43 || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) != Ok(2 * MAC_LENGTH) {
+            return None;
+        }
+        let address = AddressTag(*bytes.first_chunk()?);
+        let secret = *bytes[MAC_LENGTH..].first_chunk()?;
+        Some(Self { address, secret })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+
+    #[test]
+    fn a_link_token_is_read_back_and_nothing_else_is() {
+        let token = LinkToken::generate(AddressTag([3; 16]), &mut StdRng::seed_from_u64(1));
+        let text = token.encode();
+        let read = LinkToken::parse(&text).unwrap();
+        assert_eq!((read.address, read.secret), (token.address, token.secret));
+        for other in ["", "x", &text[1..], &format!("{text}A"), &format!("{}=", &text[1..]), &"é".repeat(22)]
+        {
+            assert!(LinkToken::parse(other).is_none(), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The access token of a request.
+
+use poem::http::{StatusCode, header};
+use poem::{Request, RequestBody, Result};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::domain::{SessionId, Site, UserId};
+use crate::flows::SharedFlows;
+use crate::http::Problem;
+use crate::http::site::text;
+
+/// Its name in the document.
+const SCHEME: &str = "AccessToken";
+
+/// A bearer token as sent, not yet believed.
+pub(super) struct Bearer(String);
+
+impl Bearer {
+    /// The account and session it speaks for.
+    pub(super) fn read(&self, flows: &SharedFlows, site: &Site) -> Result<(UserId, SessionId), Problem> {
+        Ok(flows.read_token(site, &self.0)?.bearer())
+    }
+}
+
+// By hand: the framework's own scheme compares `Bearer` letter by letter, but it is case-insensitive
+// (RFC 9110 §11.1), and a missing token wants its own code.
+impl<'a> ApiExtractor<'a> for Bearer {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(
+            SCHEME,
+            MetaSecurityScheme {
+                ty: "http",
+                description: Some("The access token of a session of this site"),
+                name: None,
+                key_in: None,
+                scheme: Some("bearer"),
+                bearer_format: Some("JWT"),
+                flows: None,
+                openid_connect_url: None,
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        text(request.headers(), header::AUTHORIZATION.as_str())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty())
+            .map(|(_, token)| Self(token.trim().to_owned()))
+            .ok_or_else(|| {
+                Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "no_authorization",
+                    "This endpoint requires a valid Bearer token",
+                )
+                .into()
+            })
+    }
+}

@@ -1,0 +1,217 @@
+//! Sessions, users and settings in the JSON that clients of this wire expect.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use poem_openapi::Object;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::domain::{Site, User};
+use crate::flows::SignedIn;
+
+/// A session.
+#[derive(Debug, Object)]
+#[oai(rename = "Session")]
+pub(super) struct SessionObject {
+    /// A JWT of the session's site.
+    access_token: String,
+    /// Always `bearer`.
+    token_type: String,
+    /// Life of the access token, in seconds.
+    expires_in: i64,
+    /// End of the access token, Unix seconds.
+    expires_at: i64,
+    /// Opaque; trade it at `/token` for the next session object.
+    refresh_token: String,
+    /// Whose session it is.
+    user: UserObject,
+}
+
+impl SessionObject {
+    pub(super) fn of(site: &Site, signed_in: SignedIn) -> Self {
+        Self {
+            access_token: signed_in.access.text,
+            token_type: "bearer".to_owned(),
+            expires_in: signed_in.access.expires_in,
+            expires_at: signed_in.access.expires_at,
+            refresh_token: signed_in.refresh_token,
+            user: UserObject::of(site, signed_in.user),
+        }
+    }
+}
+
+/// An account, as its owner sees it.
+#[derive(Debug, Object)]
+#[oai(rename = "User", skip_serializing_if_is_none)]
+pub(super) struct UserObject {
+    /// The account's id, the same on every site.
+    id: Uuid,
+    /// The site's audience.
+    aud: String,
+    /// Always `authenticated`.
+    role: String,
+    /// The account's address.
+    email: String,
+    /// When the address was first proven.
+    email_confirmed_at: Option<String>,
+    /// Always empty.
+    phone: String,
+    /// As `email_confirmed_at`.
+    confirmed_at: Option<String>,
+    /// The last sign-in, on any site.
+    last_sign_in_at: Option<String>,
+    /// Written by the server.
+    app_metadata: Value,
+    /// Written by the person; grants nothing.
+    user_metadata: Value,
+    /// How the person can prove who they are: by email.
+    identities: Vec<Identity>,
+    /// When the account was made.
+    created_at: String,
+    /// When it last changed.
+    updated_at: String,
+    /// Always false.
+    is_anonymous: bool,
+}
+
+/// A way to prove who one is.
+#[derive(Debug, Object)]
+#[oai(skip_serializing_if_is_none)]
+struct Identity {
+    /// The account's id: there is one identity each.
+    identity_id: Uuid,
+    /// The account's id, which for email is also the provider's subject.
+    id: Uuid,
+    /// The account's id.
+    user_id: Uuid,
+    /// What the provider knows.
+    identity_data: Value,
+    /// Always `email`.
+    provider: String,
+    /// The last sign-in.
+    last_sign_in_at: Option<String>,
+    /// When the account was made.
+    created_at: String,
+    /// When it last changed.
+    updated_at: String,
+    /// The account's address.
+    email: String,
+}
+
+impl UserObject {
+    pub(super) fn of(site: &Site, user: User) -> Self {
+        let id = user.id.0;
+        let email = user.email.as_str().to_owned();
+        let last_sign_in_at = user.last_sign_in_at.map(timestamp);
+        let confirmed_at = user.email_confirmed_at.map(timestamp);
+        let (created_at, updated_at) = (timestamp(user.created_at), timestamp(user.updated_at));
+        let mut identity_data = Map::new();
+        identity_data.insert("email".to_owned(), email.clone().into());
+        identity_data.insert("email_verified".to_owned(), confirmed_at.is_some().into());
+        identity_data.insert("phone_verified".to_owned(), false.into());
+        identity_data.insert("sub".to_owned(), id.to_string().into());
+        Self {
+            id,
+            aud: site.audience.clone(),
+            role: "authenticated".to_owned(),
+            email: email.clone(),
+            email_confirmed_at: confirmed_at.clone(),
+            phone: String::new(),
+            confirmed_at,
+            last_sign_in_at: last_sign_in_at.clone(),
+            app_metadata: Value::Object(user.app_metadata),
+            user_metadata: Value::Object(user.user_metadata),
+            identities: vec![Identity {
+                identity_id: id,
+                id,
+                user_id: id,
+                identity_data: Value::Object(identity_data),
+                provider: "email".to_owned(),
+                last_sign_in_at,
+                created_at: created_at.clone(),
+                updated_at: updated_at.clone(),
+                email,
+            }],
+            created_at,
+            updated_at,
+            is_anonymous: false,
+        }
+    }
+}
+
+/// RFC 3339 in UTC, always with `Z`: not every client reads an offset.
+fn timestamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// Public keys (RFC 7517 §5).
+#[derive(Debug, Object)]
+pub(super) struct KeySet {
+    /// Each with `kid`, `alg`, `use` and its public parameters.
+    pub(super) keys: Vec<Value>,
+}
+
+/// What a site offers.
+#[derive(Debug, Object)]
+pub(super) struct Settings {
+    /// Ways to sign in; only `email` is on.
+    external: Value,
+    /// Whether the site makes no accounts.
+    disable_signup: bool,
+    /// Always false: an address is proven before there is an account.
+    mailer_autoconfirm: bool,
+    /// Always false.
+    phone_autoconfirm: bool,
+    /// Always empty.
+    sms_provider: String,
+    /// Always false.
+    saml_enabled: bool,
+    /// Always false.
+    saml_private_key_next_configured: bool,
+    /// Always false.
+    passkeys_enabled: bool,
+}
+
+/// Providers that clients of this wire know and this server does not have.
+const ABSENT_PROVIDERS: [&str; 23] = [
+    "anonymous_users",
+    "apple",
+    "azure",
+    "bitbucket",
+    "discord",
+    "facebook",
+    "figma",
+    "fly",
+    "github",
+    "gitlab",
+    "google",
+    "kakao",
+    "keycloak",
+    "linkedin",
+    "linkedin_oidc",
+    "notion",
+    "phone",
+    "slack",
+    "slack_oidc",
+    "snapchat",
+    "spotify",
+    "twitch",
+    "zoom",
+];
+
+impl Settings {
+    pub(super) fn of(site: &Site) -> Self {
+        let mut external: Map<String, Value> =
+            ABSENT_PROVIDERS.iter().map(|provider| ((*provider).to_owned(), false.into())).collect();
+        external.insert("email".to_owned(), true.into());
+        Self {
+            external: Value::Object(external),
+            disable_signup: !site.sign_up,
+            mailer_autoconfirm: false,
+            phone_autoconfirm: false,
+            sms_provider: String::new(),
+            saml_enabled: false,
+            saml_private_key_next_configured: false,
+            passkeys_enabled: false,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What holds for every answer: a deadline, errors in one shape, protective headers, one line in the log.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use poem::http::header::{self, HeaderName, HeaderValue};
+use poem::http::{HeaderMap, StatusCode};
+use poem::{Endpoint, Error, IntoResponse, Request, Response, Result};
+use poem_openapi::OperationId;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::auth::render;
+use super::site::text;
+use super::{HttpSettings, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Ends a request that takes too long. What must not end halfway runs in a task of its own.
+pub(super) async fn deadline<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
+    let limit =
+        request.data::<Arc<HttpSettings>>().map(|settings| settings.request_timeout).unwrap_or_default();
+    match tokio::time::timeout(limit, next.call(request)).await {
+        Ok(answer) => answer.map(IntoResponse::into_response),
+        Err(_) => Err(Problem {
+            retry_after: Some(1),
+            ..Problem::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "request_timeout",
+                "Processing this request took too long; please try again",
+            )
+        }
+        .into()),
+    }
+}
+
+/// Gives every error, the framework's own too, its code and the shape that the caller's version reads.
+pub(super) async fn answer_problems<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
+    let version = text(request.headers(), "x-supabase-api-version").map(str::to_owned);
+    match next.call(request).await {
+        Ok(answer) => Ok(answer.into_response()),
+        Err(error) => Ok(render(&problem_of(&error), version.as_deref())),
+    }
+}
+
+/// Errors of ours carry a problem; the framework's have only a status worth keeping.
+fn problem_of(error: &Error) -> Problem {
+    if let Some(problem) = error.downcast_ref::<Problem>() {
+        return problem.clone();
+    }
+    match error.status() {
+        StatusCode::NOT_FOUND => Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing at this path; see /openapi.json",
+        ),
+        status @ StatusCode::METHOD_NOT_ALLOWED => Problem::new(
+            status,
+            "method_not_allowed",
+            "This path does not take this method; see /openapi.json",
+        ),
+        status if status.is_client_error() => {
+            Problem::new(status, "validation_failed", "The request could not be read; see /openapi.json")
+        }
+        _ => {
+            tracing::error!(%error, "an error without an answer of its own");
+            Problem::internal()
+        }
+    }
+}
+
+/// Turns a panic in a handler into an answer; the message stays in the log.
+#[derive(Debug, Clone)]
+pub(super) struct PanicToProblem;
+
+impl poem::middleware::PanicHandler for PanicToProblem {
+    type Response = Response;
+
+    fn get_response(&self, _: Box<dyn Any + Send + 'static>) -> Response {
+        render(&Problem::internal(), None)
+    }
+}
+
+/// Logs one line a request and protects every answer.
+///
+/// The line has the operation, not the path, and nothing that a caller sent: no address, token, query or body.
+pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
+    let started = Instant::now();
+    let id = request_id(request.headers());
+    let strict = request.data::<Arc<HttpSettings>>().is_some_and(|settings| settings.strict_transport);
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", id);
+    let mut response = async {
+        let response = match next.call(request).await {
+            Ok(answer) => answer.into_response(),
+            Err(error) => render(&problem_of(&error), None),
+        };
+        let operation = response.data::<OperationId>().map_or("-", |operation| operation.0);
+        let status = response.status().as_u16();
+        let elapsed_ms = started.elapsed().as_secs_f64() * 1e3;
+        let code = text(response.headers(), "x-sb-error-code");
+        tracing::info!(%method, operation, status, code, elapsed_ms = format_args!("{elapsed_ms:.1}"), "answered");
+        response
+    }
+    .instrument(span)
+    .await;
+    protect(response.headers_mut(), &id, strict);
+    Ok(response)
+}
+
+/// A caller's own id if it is harmless in a log, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    text(headers, REQUEST_ID.as_str())
+        .filter(|id| {
+            (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    // Tokens and accounts are in most answers; what may be kept says so itself.
+    set(header::CACHE_CONTROL, "no-store");
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::REFERRER_POLICY, "no-referrer");
+    set(
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+    );
+    set(HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    if strict {
+        set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains");
+    }
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+}

@@ -1,0 +1,75 @@
+//! Whether the process lives and whether it can do its work, for load balancers.
+
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, Object};
+
+use crate::flows::SharedFlows;
+
+/// The server, in the words client libraries look for.
+#[derive(Debug, Object)]
+pub(super) struct Health {
+    /// The server's version.
+    version: String,
+    /// `Doorcode`.
+    name: String,
+    /// What it is.
+    description: String,
+}
+
+/// Whether the process lives: it looks at nothing outside itself.
+#[derive(Debug, Object)]
+pub(super) struct Live {
+    /// `live`
+    status: String,
+}
+
+/// Whether requests should be sent here.
+#[derive(Debug, Object)]
+pub(super) struct Ready {
+    /// `ready`, or why not: `draining`, `database`, `signing_keys`.
+    status: String,
+    /// What the server has to do without: `code_store` means that nobody can sign in, but sessions go on.
+    degraded: Vec<String>,
+}
+
+/// An answer to the readiness probe.
+#[derive(ApiResponse)]
+pub(super) enum ReadyAnswer {
+    /// Send requests.
+    #[oai(status = 200)]
+    Ready(Json<Ready>),
+    /// Send none now.
+    #[oai(status = 503)]
+    NotReady(Json<Ready>),
+}
+
+pub(super) fn health() -> Health {
+    Health {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        name: "Doorcode".to_owned(),
+        description: env!("CARGO_PKG_DESCRIPTION").to_owned(),
+    }
+}
+
+pub(super) fn live() -> Live {
+    Live { status: "live".to_owned() }
+}
+
+pub(super) async fn ready(flows: &SharedFlows) -> ReadyAnswer {
+    let answer = |status: &str, degraded| Json(Ready { status: status.to_owned(), degraded });
+    let readiness = match flows.check_ready().await {
+        Ok(readiness) => readiness,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            return ReadyAnswer::NotReady(answer("database", Vec::new()));
+        }
+    };
+    let degraded = if readiness.code_store { Vec::new() } else { vec!["code_store".to_owned()] };
+    if readiness.draining {
+        ReadyAnswer::NotReady(answer("draining", degraded))
+    } else if readiness.signing_keys {
+        ReadyAnswer::Ready(answer("ready", degraded))
+    } else {
+        ReadyAnswer::NotReady(answer("signing_keys", degraded))
+    }
+}

@@ -1,0 +1,54 @@
+//! HTTP and nothing else: read a request, call one flow, write the answer.
+
+mod auth;
+mod body;
+mod cors;
+mod edge;
+mod health;
+pub mod inbox;
+mod openapi;
+mod problem;
+mod site;
+mod visitor;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use poem::middleware::CatchPanic;
+use poem::{Endpoint, EndpointExt, Response, Route};
+
+pub use self::openapi::document;
+pub use self::problem::Problem;
+use crate::flows::SharedFlows;
+
+/// What HTTP needs besides the flows.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Networks of the proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Largest request body, in octets.
+    pub body_limit: usize,
+    /// Longest a request may take.
+    pub request_timeout: Duration,
+    /// Tell browsers to come back by TLS only.
+    pub strict_transport: bool,
+}
+
+/// Every route, and around them, from the outside in: the log line and the headers of every answer; cross-origin rules;
+/// errors in the shape that the caller reads; the deadline.
+pub fn routes(flows: SharedFlows, settings: HttpSettings) -> impl Endpoint<Output = Response> {
+    let settings = Arc::new(settings);
+    // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
+    Route::new()
+        .at("/openapi.json", poem::get(openapi::show))
+        .nest("/auth/v1", auth::service(Arc::clone(&flows)))
+        .nest("/", auth::service(Arc::clone(&flows)))
+        .with(CatchPanic::new().with_handler(edge::PanicToProblem))
+        .around(edge::deadline)
+        .around(edge::answer_problems)
+        .around(cors::allow)
+        .around(edge::log_and_protect)
+        .data(flows)
+        .data(settings)
+}

@@ -1,0 +1,251 @@
+//! The only file that turns an error into a status, a stable code and words for whoever called.
+//!
+//! The public text and the cause are two things: the cause is logged here, once, and never sent. An exhaustive match a
+//! flow, so that a new kind of failure does not compile until somebody has chosen its answer.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::time::Duration;
+
+use poem::http::StatusCode;
+use rand::RngExt as _;
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
+
+use crate::domain::{EmailError, MetadataError, RefreshTokenError, SiteError};
+use crate::flows::{AccountError, RefreshError, RequestCodeError, SignOutError, VerifyCodeError};
+use crate::ports::PortError;
+use crate::ports::tokens::TokenError;
+
+/// What a caller is told when something did not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{status} {code}")]
+pub struct Problem {
+    /// The status.
+    pub status: StatusCode,
+    /// Stable; applications compare it.
+    pub code: &'static str,
+    /// For people; says what to do next.
+    pub message: Cow<'static, str>,
+    /// Whole seconds after which another try makes sense.
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem without a time to wait.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None }
+    }
+
+    /// Input that breaks a rule.
+    pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "validation_failed", message)
+    }
+
+    /// A mistake of ours. The cause has been logged.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "unexpected_failure",
+            "Something went wrong on our side. It has been logged; please try again later.",
+        )
+    }
+
+    fn wait(status: StatusCode, code: &'static str, wait: Duration, message: String) -> Self {
+        Self { retry_after: Some(whole_seconds(wait)), ..Self::new(status, code, message) }
+    }
+
+    fn too_many(code: &'static str, wait: Duration, message: String) -> Self {
+        Self::wait(StatusCode::TOO_MANY_REQUESTS, code, wait, message)
+    }
+
+    fn client_limited(wait: Duration) -> Self {
+        Self::too_many("over_request_rate_limit", wait, "Request rate limit reached".to_owned())
+    }
+
+    fn forbidden(code: &'static str, message: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, message)
+    }
+
+    fn refresh(code: &'static str, message: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+}
+
+impl From<PortError> for Problem {
+    fn from(error: PortError) -> Self {
+        let cause = &error as &dyn Error;
+        match &error {
+            PortError::Unavailable { dependency, .. } => {
+                tracing::warn!(error = cause, %dependency, "a dependency is unavailable");
+                // Spread, so that everybody who was turned away does not come back at once.
+                let seconds = UnwrapErr(SysRng).random_range(1..=5);
+                Self::wait(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "service_unavailable",
+                    Duration::from_secs(seconds),
+                    "The service is temporarily unavailable. Please try again in a few seconds.".to_owned(),
+                )
+            }
+            PortError::Unexpected { dependency, .. } => {
+                tracing::error!(error = cause, %dependency, "a dependency gave an unexpected answer");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<RequestCodeError> for Problem {
+    fn from(error: RequestCodeError) -> Self {
+        let unprocessable =
+            |code, message: &'static str| Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message);
+        match error {
+            RequestCodeError::ClientLimited(wait) => Self::client_limited(wait),
+            RequestCodeError::TooSoon(wait) => {
+                let seconds = whole_seconds(wait);
+                let message =
+                    format!("For security purposes, you can only request this after {seconds} seconds.");
+                Self::too_many("over_email_send_rate_limit", wait, message)
+            }
+            RequestCodeError::SiteBudget(wait) => {
+                Self::too_many("over_email_send_rate_limit", wait, "email rate limit exceeded".to_owned())
+            }
+            RequestCodeError::NoAccount => unprocessable("otp_disabled", "Signups not allowed for otp"),
+            RequestCodeError::SignUpClosed => {
+                unprocessable("signup_disabled", "Signups not allowed for this instance")
+            }
+            RequestCodeError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<VerifyCodeError> for Problem {
+    fn from(error: VerifyCodeError) -> Self {
+        match error {
+            VerifyCodeError::ClientLimited(wait) => Self::client_limited(wait),
+            VerifyCodeError::Rejected => Self::forbidden("otp_expired", "Token has expired or is invalid"),
+            VerifyCodeError::Banned => Self::forbidden("user_banned", "User is banned"),
+            VerifyCodeError::NoSigningKey(error) => no_signing_key(&error),
+            VerifyCodeError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::ClientLimited(wait) => Self::client_limited(wait),
+            RefreshError::Token(RefreshTokenError::Malformed) => Self::invalid("Refresh token is not valid"),
+            RefreshError::Token(RefreshTokenError::Unknown) => {
+                Self::refresh("refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+            }
+            RefreshError::NoSession => {
+                Self::refresh("session_not_found", "Invalid Refresh Token: No Valid Session Found")
+            }
+            RefreshError::Idle => {
+                Self::refresh("session_expired", "Invalid Refresh Token: Session Expired (Inactivity)")
+            }
+            RefreshError::TooOld => {
+                Self::refresh("session_expired", "Invalid Refresh Token: Session Expired")
+            }
+            RefreshError::Banned => Self::refresh("user_banned", "Invalid Refresh Token: User Banned"),
+            RefreshError::Reused => {
+                Self::refresh("refresh_token_already_used", "Invalid Refresh Token: Already Used")
+            }
+            RefreshError::Overtaken => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Another request refreshed this session at the same moment; use the token that it got",
+            ),
+            RefreshError::NoSigningKey(error) => no_signing_key(&error),
+            RefreshError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Token(error) => error.into(),
+            AccountError::NoUser => {
+                Self::forbidden("user_not_found", "User from sub claim in JWT does not exist")
+            }
+            AccountError::NoSession => no_session(),
+            AccountError::Banned => Self::forbidden("user_banned", "User is banned"),
+            AccountError::Metadata(error) => error.into(),
+            AccountError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignOutError> for Problem {
+    fn from(error: SignOutError) -> Self {
+        match error {
+            SignOutError::NoSession => no_session(),
+            SignOutError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        tracing::debug!(%error, "an access token was refused");
+        Self::forbidden("bad_jwt", "invalid JWT: unable to parse or verify signature, or token has expired")
+    }
+}
+
+impl From<MetadataError> for Problem {
+    fn from(error: MetadataError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+impl From<EmailError> for Problem {
+    fn from(error: EmailError) -> Self {
+        match error {
+            EmailError::Empty => Self::invalid("An email address is required"),
+            EmailError::TooLong | EmailError::Format => {
+                Self::invalid("Unable to validate email address: invalid format")
+            }
+        }
+    }
+}
+
+impl From<SiteError> for Problem {
+    fn from(error: SiteError) -> Self {
+        let bad = |code, message: &'static str| Self::new(StatusCode::BAD_REQUEST, code, message);
+        match error {
+            SiteError::UnknownKey => bad(
+                "invalid_api_key",
+                "The apikey header is not the publishable key of a site of this server",
+            ),
+            SiteError::UnknownHost => Self::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "unknown_host",
+                "This server does not answer for the host in the request",
+            ),
+            SiteError::Unnamed => bad(
+                "site_unknown",
+                "Send the site's publishable key in the apikey header, or call the site's own host",
+            ),
+            SiteError::Contradiction => {
+                bad("site_contradiction", "The apikey, host and origin of the request name different sites")
+            }
+        }
+    }
+}
+
+fn no_session() -> Problem {
+    Problem::forbidden("session_not_found", "Session from session_id claim in JWT does not exist")
+}
+
+fn no_signing_key(error: &TokenError) -> Problem {
+    tracing::error!(%error, "no access token can be signed");
+    Problem::internal()
+}
+
+/// Rounded up: a caller that waits as told is not told again.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1)
+}

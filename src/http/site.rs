@@ -1,0 +1,60 @@
+//! Which site a request is for, and whether the page it comes from may ask.
+
+use std::sync::Arc;
+
+use poem::http::{HeaderMap, Method, StatusCode, header};
+use poem::{FromRequest, Request, RequestBody, Result};
+
+use super::Problem;
+use crate::domain::{Claim, Site};
+use crate::flows::SharedFlows;
+
+/// The site a request is for.
+pub(super) struct ForSite(pub(super) Arc<Site>);
+
+impl<'a> FromRequest<'a> for ForSite {
+    async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
+        let flows = request.data::<SharedFlows>().ok_or_else(Problem::internal)?;
+        let host = host(request);
+        let claim = Claim {
+            api_key: text(request.headers(), "apikey"),
+            host: host.as_deref(),
+            origin: text(request.headers(), header::ORIGIN.as_str()),
+        };
+        let site = flows.sites.resolve(&claim).map_err(|error| {
+            tracing::info!(%error, request.host = claim.host, request.origin = claim.origin, "no site");
+            Problem::from(error)
+        })?;
+        // A page of another origin may read what is public and change nothing (browsers always send Origin then).
+        let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if changes && claim.origin.is_some_and(|origin| !site.allows_origin(origin)) {
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "origin_not_allowed",
+                "The site does not list the origin of this page; add it to the site's origins",
+            )
+            .into());
+        }
+        Ok(Self(Arc::clone(site)))
+    }
+}
+
+/// The host a request is for: of the `Host` header, or the authority of HTTP/2.
+///
+/// A target in absolute form does not count, and neither does any forwarded header: behind a proxy the proxy passes
+/// `Host` on.
+pub(super) fn host(request: &Request) -> Option<String> {
+    text(request.headers(), header::HOST.as_str())
+        .or_else(|| request.uri().authority().map(poem::http::uri::Authority::as_str))
+        .map(str::to_ascii_lowercase)
+}
+
+/// A header that was sent once and is plain text. Sent twice it is nothing we could believe.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        (Some(_), Some(_)) => Some(""),
+        (None, _) => None,
+    }
+}
