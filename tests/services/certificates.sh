@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Certificates for one test run: certificates.sh DIR makes ca.pem, and localhost.pem with localhost.key signed
+# by it, valid for two days. The key of the authority is not kept.
+set -euo pipefail
+
+dir=$1
+mkdir -p "$dir"
+cd "$dir"
+umask 077
+new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
+{
+    openssl req -x509 "${new_key[@]}" -keyout ca.key -out ca.pem -days 2 -subj "/CN=Test authority" \
+        -addext "basicConstraints=critical,CA:TRUE,pathlen:0" -addext "keyUsage=critical,keyCertSign,cRLSign"
+    openssl req "${new_key[@]}" -keyout localhost.key -out localhost.csr -subj "/CN=localhost"
+    printf '%s\n' "subjectAltName=DNS:localhost" "basicConstraints=critical,CA:FALSE" \
+        "keyUsage=critical,digitalSignature" "extendedKeyUsage=serverAuth" >localhost.ext
+    openssl x509 -req -in localhost.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+        -extfile localhost.ext -out localhost.pem
+} >openssl.log 2>&1 || {
+    cat openssl.log >&2
+    exit 1
+}
+rm -f ca.key ca.srl localhost.csr localhost.ext openssl.log

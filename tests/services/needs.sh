@@ -1,0 +1,120 @@
+# shellcheck shell=bash disable=SC2034 # tests/run uses what is set here
+# What the tests need on this machine: finds each program, installs the Debian package when it may (as root,
+# or where sudo asks no password) and otherwise says in one line what to install. Sourced by tests/run.
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    say "tests/run: $*"
+    exit 1
+}
+
+# The command prefix that makes us root, or failure where we may not be.
+root_prefix() {
+    if [ "$(id -u)" -eq 0 ]; then
+        printf ''
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        printf 'sudo -n'
+    else
+        return 1
+    fi
+}
+
+# Installs Debian packages. Another apt may hold the lock, on a machine that has just started: wait for it.
+install_packages() {
+    local as_root
+    command -v apt-get >/dev/null && as_root=$(root_prefix) || return 1
+    say "installing $* …"
+    # shellcheck disable=SC2086 # the prefix is empty or two words
+    $as_root apt-get -o DPkg::Lock::Timeout=300 -qq update >&2 || return 1
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 -qq install -y --no-install-recommends "$@" >&2
+}
+
+# need COMMAND PACKAGE…: the command is there, or is installed now, or we stop with a clear line.
+need() {
+    local wanted=$1
+    shift
+    command -v "$wanted" >/dev/null && return
+    install_packages "$@" && hash -r && command -v "$wanted" >/dev/null && return
+    die "$wanted is missing. Install it (Debian: apt-get install $*) and run this again."
+}
+
+# The folder of PostgreSQL's programs, the newest version first; at least 15.
+find_postgres() {
+    local dir version
+    for dir in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -t/ -k5 -rn) \
+        "$(pg_config --bindir 2>/dev/null || true)" "$(dirname "$(command -v postgres || true)")"; do
+        if [ ! -x "$dir/initdb" ] || [ ! -x "$dir/pg_ctl" ] || [ ! -x "$dir/postgres" ]; then continue; fi
+        version=$("$dir/postgres" --version | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+        [ "$version" -ge 15 ] || continue
+        printf '%s\n' "$dir"
+        return
+    done
+    return 1
+}
+
+need_postgres() {
+    DOORCODE_TEST_PG_BIN=${DOORCODE_TEST_PG_BIN:-$(find_postgres || true)}
+    if [ -z "$DOORCODE_TEST_PG_BIN" ] && install_packages postgresql; then
+        DOORCODE_TEST_PG_BIN=$(find_postgres || true)
+    fi
+    [ -n "$DOORCODE_TEST_PG_BIN" ] ||
+        die "PostgreSQL 15 or newer is missing. Install it (Debian: apt-get install postgresql) and run this again."
+    export DOORCODE_TEST_PG_BIN
+}
+
+# Valkey speaks the same protocol and is what some distributions ship in its place.
+need_redis() {
+    DOORCODE_TEST_REDIS_SERVER=${DOORCODE_TEST_REDIS_SERVER:-$(command -v redis-server || command -v valkey-server || true)}
+    if [ -z "$DOORCODE_TEST_REDIS_SERVER" ]; then
+        need redis-server redis-server
+        DOORCODE_TEST_REDIS_SERVER=$(command -v redis-server)
+    fi
+    export DOORCODE_TEST_REDIS_SERVER
+}
+
+# need_python DIR: a Python that can run the mail server, with the pinned packages. They are kept in DIR from
+# run to run. Sets MAIL_PYTHON, and MAIL_PYTHONPATH where this machine cannot make virtual environments.
+need_python() {
+    local dir=$1 pins
+    need python3 python3 python3-venv
+    pins="$(dirname "${BASH_SOURCE[0]}")/requirements.txt"
+    MAIL_PYTHON=$dir/bin/python MAIL_PYTHONPATH=
+    if [ -f "$dir/packages/.complete" ]; then
+        MAIL_PYTHON=$(command -v python3) MAIL_PYTHONPATH=$dir/packages
+        return
+    fi
+    [ -f "$dir/.complete" ] && "$MAIL_PYTHON" -c 'import aiosmtpd' 2>/dev/null && return
+    rm -rf "$dir"
+    say "preparing Python packages of the mail server …"
+    mkdir -p "$dir"
+    if python3 -m venv "$dir" >"$dir.log" 2>&1 ||
+        { install_packages python3-venv && python3 -m venv --clear "$dir" >"$dir.log" 2>&1; }; then
+        if "$MAIL_PYTHON" -m pip install -q --require-hashes -r "$pins" >>"$dir.log" 2>&1; then
+            touch "$dir/.complete"
+            return
+        fi
+    elif python3 -m pip install -q --require-hashes --target "$dir/packages" -r "$pins" >>"$dir.log" 2>&1; then
+        touch "$dir/packages/.complete"
+        MAIL_PYTHON=$(command -v python3) MAIL_PYTHONPATH=$dir/packages
+        return
+    fi
+    tail -n 20 "$dir.log" >&2
+    die "the packages of $pins could not be installed. They need Python's venv or pip (Debian: apt-get install python3-venv) and the network."
+}
+
+need_node() {
+    local major
+    need node nodejs
+    major=$(node -p 'process.versions.node.split(".")[0]')
+    [ "$major" -ge 20 ] || die "Node.js $major is too old for the client suite. Install Node.js 20 or newer and run this again."
+    need npm npm
+}
+
+need_cargo() {
+    command -v cargo >/dev/null ||
+        die "cargo is missing. Install Rust with rustup (https://rustup.rs) and run this again."
+    # aws-lc-sys compiles C
+    need cc build-essential
+}
