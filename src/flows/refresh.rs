@@ -65,7 +65,7 @@ impl Flows {
                 site: &site.id,
                 idle_secs: site.session_idle.as_secs_f64(),
                 user_agent: visitor.user_agent.as_deref(),
-                ip: Some(visitor.ip.into()),
+                ip: Some(visitor.ip),
             })
             .await?;
         match refreshed {

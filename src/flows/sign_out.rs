@@ -29,7 +29,7 @@ impl Flows {
         visitor: &Visitor,
     ) -> Result<(), SignOutError> {
         let caller = Bearer { user, session, site: &site.id };
-        match self.db.sign_out(&caller, scope, Some(visitor.ip.into())).await? {
+        match self.db.sign_out(&caller, scope, Some(visitor.ip)).await? {
             SignedOut::Ended(_) => Ok(()),
             SignedOut::NoSession => Err(SignOutError::NoSession),
         }

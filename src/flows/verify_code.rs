@@ -147,7 +147,7 @@ impl Flows {
             locale: context.locale.as_deref().and_then(Locale::parse),
             max_secs: ask.site.session_max.as_secs_f64(),
             user_agent: ask.visitor.user_agent.as_deref(),
-            ip: Some(ask.visitor.ip.into()),
+            ip: Some(ask.visitor.ip),
         };
         Ok(self.db.open_session(&open).await?)
     }

@@ -40,7 +40,13 @@ pub(super) async fn answer_problems<E: Endpoint>(next: Arc<E>, request: Request)
     let version = text(request.headers(), "x-supabase-api-version").map(str::to_owned);
     match next.call(request).await {
         Ok(answer) => Ok(answer.into_response()),
-        Err(error) => Ok(render(&problem_of(&error), version.as_deref())),
+        Err(error) => {
+            let mut response = render(&problem_of(&error), version.as_deref());
+            if let Some(operation) = error.data::<OperationId>() {
+                response.set_data(*operation);
+            }
+            Ok(response)
+        }
     }
 }
 

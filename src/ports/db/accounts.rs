@@ -1,6 +1,6 @@
 //! `auth.users`: accounts, as their owners change them and as mails need them.
 
-use sqlx::types::ipnet::IpNet;
+use std::net::IpAddr;
 
 use super::answer::Answer;
 use super::{Bearer, Db, Recognised};
@@ -20,7 +20,7 @@ pub struct UserChange {
     /// Merged into what is there, field by field; null removes a field.
     pub metadata: UserMetadata,
     /// Where the request came from, for the audit log.
-    pub ip: Option<IpNet>,
+    pub ip: Option<IpAddr>,
 }
 
 impl Db {
@@ -84,7 +84,7 @@ impl Db {
                          returning u.*
                        ), logged as (
                          insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                         select id, 'user_modified', id, $2, $3, $5,
+                         select id, 'user_modified', id, $2, $3, $5::text::inet,
                                 jsonb_build_object('fields', (select jsonb_agg(key) from jsonb_each($4::jsonb)))
                            from changed
                        )
@@ -102,7 +102,7 @@ impl Db {
                     caller.session.0,
                     caller.site,
                     metadata,
-                    change.ip as Option<IpNet>,
+                    change.ip.map(|ip| ip.to_string()),
                     limit,
                 )
                 .fetch_optional(&self.pool)

@@ -3,6 +3,9 @@
 //! Each operation on the sign-in path is one statement, which is also its transaction: what it reads, writes and
 //! audits happens together or not at all. That also makes every operation safe to repeat, so a connection that broke
 //! under one is replaced and the statement is sent once more.
+//!
+//! Network addresses travel as text: the binary form of `inet` names address families by the numbers of the system that
+//! PostgreSQL was built for, and the embedded one's differ.
 
 mod accounts;
 mod answer;

@@ -1,6 +1,6 @@
 //! The statement behind every sign-in: account, session and audit row, all or nothing.
 
-use sqlx::types::ipnet::IpNet;
+use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::answer::Answer;
@@ -30,7 +30,7 @@ pub struct OpenSession<'a> {
     /// Shown to the owner in the list of sessions.
     pub user_agent: Option<&'a str>,
     /// Shown to the owner in the list of sessions.
-    pub ip: Option<IpNet>,
+    pub ip: Option<IpAddr>,
 }
 
 /// What became of a request to open a session.
@@ -81,12 +81,12 @@ impl Db {
                  select * from created union all select * from used
                ), opened as (
                  insert into auth.sessions (id, user_id, site, challenge_id, not_after, user_agent, ip)
-                 select $3, id, $5, $4, now() + make_interval(secs => $10), $11, $12 from account
+                 select $3, id, $5, $4, now() + make_interval(secs => $10), $11, $12::text::inet from account
                  returning id, user_id
                ), logged as (
                  insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip)
                  select user_id, case when exists (select from created) then 'user_signedup' else 'login' end,
-                        user_id, id, $5, $12
+                        user_id, id, $5, $12::text::inet
                    from opened
                )
                select case when account.id is not null then 'ok'
@@ -109,7 +109,7 @@ impl Db {
             open.locale.map(Locale::tag),
             open.max_secs,
             open.user_agent,
-            open.ip as Option<IpNet>,
+            open.ip.map(|ip| ip.to_string()),
         );
         let answer = match self.within_deadline(statement.fetch_one(&self.pool)).await {
             Ok(answer) => answer,

@@ -1,6 +1,6 @@
 //! `auth.sessions`: recognising, refreshing and ending them, each in one statement. Opening has its own file.
 
-use sqlx::types::ipnet::IpNet;
+use std::net::IpAddr;
 
 use super::Db;
 use super::answer::Answer;
@@ -45,7 +45,7 @@ pub struct RefreshSession<'a> {
     /// Shown to the owner in the list of sessions.
     pub user_agent: Option<&'a str>,
     /// Shown to the owner in the list of sessions.
-    pub ip: Option<IpNet>,
+    pub ip: Option<IpAddr>,
 }
 
 /// What became of a refresh.
@@ -137,7 +137,7 @@ impl Db {
                        ), moved as (
                          update auth.sessions s
                             set refresh_counter = greatest(s.refresh_counter, $2::integer + 1),
-                                refreshed_at = now(), user_agent = $5, ip = $6
+                                refreshed_at = now(), user_agent = $5, ip = $6::text::inet
                            from seen
                           where s.id = seen.session_id and not (seen.too_old or seen.idle or seen.banned)
                             and s.refresh_counter - $2 in (0, 1)
@@ -148,7 +148,7 @@ impl Db {
                          returning s.id, s.user_id
                        ), logged as (
                          insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                         select user_id, 'refresh_token_reused', user_id, id, $3, $6,
+                         select user_id, 'refresh_token_reused', user_id, id, $3, $6::text::inet,
                                 jsonb_build_object('presented', $2::integer)
                            from stolen
                        )
@@ -167,7 +167,7 @@ impl Db {
                     refresh.site,
                     refresh.idle_secs,
                     refresh.user_agent,
-                    refresh.ip as Option<IpNet>,
+                    refresh.ip.map(|ip| ip.to_string()),
                 )
                 .fetch_optional(&self.pool)
             })
@@ -189,7 +189,7 @@ impl Db {
         &self,
         caller: &Bearer<'_>,
         scope: SignOutScope,
-        ip: Option<IpNet>,
+        ip: Option<IpAddr>,
     ) -> Result<SignedOut, PortError> {
         let ended = self
             .run(|| {
@@ -204,7 +204,7 @@ impl Db {
                          returning s.id
                        ), logged as (
                          insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                         select user_id, 'logout', user_id, id, site, $5,
+                         select user_id, 'logout', user_id, id, site, $5::text::inet,
                                 jsonb_build_object('scope', $4::text, 'ended', (select count(*) from ended))
                            from own
                        )
@@ -213,7 +213,7 @@ impl Db {
                     caller.user.0,
                     caller.site,
                     scope.as_str(),
-                    ip as Option<IpNet>,
+                    ip.map(|ip| ip.to_string()),
                 )
                 .fetch_optional(&self.pool)
             })

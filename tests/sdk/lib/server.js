@@ -15,6 +15,9 @@ export const KEYS = { reader: 'doorcode_pub_reader_dev', management: 'doorcode_p
 /** An origin that the default configuration lists for the reader site. */
 export const LISTED_ORIGIN = 'http://localhost:3000';
 
+// One for all servers of this run: a second server on a database must open the signing keys of the first.
+const MASTER = randomBytes(32).toString('base64');
+
 /** A port of 127.0.0.1 that is free now. */
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -35,7 +38,7 @@ function commonSettings(port) {
     SITES__READER__URL: `http://reader.localhost:${port}`,
     SITES__MANAGEMENT__URL: `http://manage.localhost:${port}`,
     DATABASE__MIGRATE_AT_START: 'true',
-    SECRETS__MASTER: randomBytes(32).toString('base64'),
+    SECRETS__MASTER: MASTER,
     LIMITS__CODE_REQUESTS: '100000',
     LIMITS__VERIFIES: '100000',
     LIMITS__REFRESHES: '100000',

@@ -1,0 +1,256 @@
+//! The load bench: what the server does a second, beside what the same machine does with nothing around the same I/O.
+//!
+//! ```text
+//! cargo bench --no-default-features --bench load               everything, about three minutes
+//! cargo bench --no-default-features --bench load -- --help     its options
+//! cargo bench --bench load -- --embedded                       the embedded database's start too
+//! ```
+//!
+//! It starts what it needs on free ports of this machine and removes it again: PostgreSQL (through
+//! `tests/services/postgres.sh`), Redis, a mail server of its own that reads the codes, and the server as a process,
+//! the lean release build. Then as many connections as asked for repeat one operation at a time, as fast as they are
+//! answered. Each operation has a floor beside it, measured by the same client in the same run:
+//!
+//! | operation   | floor                                                                 | aim  |
+//! |-------------|-----------------------------------------------------------------------|------|
+//! | ask         | a bare handler of the same framework that sends Redis one PING        | 40 % |
+//! | verify      | the same SQL statement alone, through the same pool of connections    | 50 % |
+//! | refresh     | the same SQL statement alone, through the same pool of connections    | 60 % |
+//! | get user    | a bare handler of the same framework that selects one row             | 60 % |
+//!
+//! The ratio is what is worth comparing between machines and between runs; the rates are not. All of it shares the
+//! cores: the load, the stores and the server. What misses its aim is printed as such and is no failure; errors are.
+
+mod api;
+mod client;
+mod drive;
+mod floor;
+mod process;
+mod report;
+mod server;
+mod services;
+mod sink;
+mod work;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Parser, ValueEnum};
+
+use crate::drive::{Load, Measured};
+use crate::report::{Aim, Report};
+use crate::server::{Build, Server};
+use crate::services::Services;
+use crate::sink::Sink;
+use crate::work::Workers;
+
+/// Connections of a replica to PostgreSQL, the server's default; the floors have as many.
+const POOL: u32 = 10;
+
+/// Measures the server under load, beside the floor of the machine it runs on.
+#[derive(Parser)]
+#[command(version, name = "cargo bench --bench load --")]
+struct Arguments {
+    /// Connections, each with one request under way at a time
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    connections: u16,
+    /// How long each operation is measured; it is warmed up for another tenth of that
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Operations to measure, instead of all; sign-ins are always, as they open the sessions for the others
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Operation>,
+    /// The server to measure, instead of the lean release build of this source
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    /// Measure how long the build with the embedded database takes to start, too
+    #[arg(long)]
+    embedded: bool,
+    /// A PostgreSQL server, instead of one of our own: a superuser's URL; a database is made in it and dropped
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// A Redis server, instead of one of our own; the keys left in it end by themselves
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// Be the floors' server: with the URLs of PostgreSQL and Redis
+    #[arg(long, hide = true, num_args = 2)]
+    floor: Option<Vec<String>>,
+    /// What cargo says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What can be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Operation {
+    Ask,
+    Verify,
+    Refresh,
+    User,
+}
+
+impl Arguments {
+    fn measures(&self, operation: Operation) -> bool {
+        self.only.is_empty() || self.only.contains(&operation)
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")
+        .and_then(|runtime| runtime.block_on(run(&arguments)));
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    if let Some([database, redis]) = arguments.floor.as_deref() {
+        floor::serve(database, redis).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Dropped where it is interrupted, and with it everything that was started.
+    let report = tokio::select! {
+        report = measure(arguments) => report?,
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    };
+    println!("{report}");
+    Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
+    process::warn_if_busy();
+    let services = Services::start(arguments.database.as_deref(), arguments.redis.as_deref()).await?;
+    // Both are copied before either is run: building the one replaces the other.
+    let embedded = arguments.embedded.then(|| server::binary(Build::Embedded, &services.folder)).transpose()?;
+    let lean = match &arguments.server {
+        Some(path) => path.clone(),
+        None => server::binary(Build::Lean, &services.folder)?,
+    };
+    let sink = Sink::start().await?;
+    let mut report = Report::new(arguments.connections, arguments.seconds);
+
+    let (first, start) = Server::start(&lean, &services, sink.port()).await?;
+    report.start("start on an empty database", start, Duration::from_secs(1));
+    first.stop();
+    let (server, start) = Server::start(&lean, &services, sink.port()).await?;
+    report.start("start on running servers", start, Duration::from_secs(1));
+
+    let bench = Bench { arguments, services: &services, sink: &sink, server: &server };
+    let outcome = bench.measure_operations(&mut report).await;
+    report.memory(server.peak_memory_kb()?);
+    if outcome.is_err() || report.errors() > 0 {
+        eprintln!("the end of the server's log:\n{}", server.log_tail());
+    }
+    server.stop();
+    outcome?;
+
+    if let Some(binary) = embedded {
+        for what in ["start of the embedded build, empty folder", "start of the embedded build, again"] {
+            let (server, start) = Server::start_embedded(&binary, &services).await?;
+            report.start(what, start, Duration::from_secs(3));
+            server.stop();
+        }
+    }
+    services.remove().await?;
+    Ok(report)
+}
+
+/// All that the operations need.
+struct Bench<'a> {
+    arguments: &'a Arguments,
+    services: &'a Services,
+    sink: &'a Sink,
+    server: &'a Server,
+}
+
+impl Bench<'_> {
+    /// Each operation, and right after it its floor, so that both meet the machine and the tables in the same state.
+    async fn measure_operations(&self, report: &mut Report) -> anyhow::Result<()> {
+        let (server, floors) = (self.load(self.server.pid()), floor::Process::start(self.services)?);
+        let floor = self.load(floors.pid());
+        // The statements alone run in this process, where their time cannot be told from the load's.
+        let alone = self.load(None);
+        let workers =
+            Workers::new(self.arguments.connections, self.server.address(), floors.address(), self.services);
+
+        let (measured, signed_in) = server.drive("sign-in", workers.sign_in(self.sink)).await?;
+        report.operation(measured, None, None);
+        let mut sessions: Vec<_> = signed_in.into_iter().flat_map(|work| work.sessions).collect();
+        ensure!(sessions.len() >= workers.count(), "too few sign-ins succeeded to go on: {}", sessions.len());
+
+        let with_mail = self.arguments.measures(Operation::Ask);
+        if with_mail || self.arguments.measures(Operation::Verify) {
+            let (asked, _) = server.drive("ask", workers.ask()).await?;
+            let mail = self.wait_for_mail(asked.done).await?;
+            if with_mail {
+                let (bare, _) = floor.drive("bare handler", workers.bare()).await?;
+                report.floor(bare);
+                let (ping, _) = floor.drive("bare handler, PING", workers.ping()).await?;
+                report.operation(asked, Some(ping), Some(Aim(40)));
+                report.operation(mail, None, None);
+            }
+        }
+        if self.arguments.measures(Operation::Verify) {
+            let (verified, _) = server.drive("verify", workers.verify(self.sink.take_codes())).await?;
+            let (statement, _) = alone.drive("verify statement", workers.verify_alone(POOL)?).await?;
+            report.operation(verified, Some(statement), Some(Aim(50)));
+        }
+        if self.arguments.measures(Operation::Refresh) {
+            let (refreshed, continued) = server.drive("refresh", workers.refresh(sessions)).await?;
+            sessions = continued.into_iter().flat_map(|work| work.sessions).collect();
+            let (statement, _) = alone.drive("refresh statement", workers.refresh_alone(POOL).await?).await?;
+            report.operation(refreshed, Some(statement), Some(Aim(60)));
+        }
+        if self.arguments.measures(Operation::User) {
+            let (got, _) = server.drive("get user", workers.user(&sessions)).await?;
+            let (select, _) = floor.drive("bare handler, SELECT", workers.select(&sessions)).await?;
+            report.operation(got, Some(select), Some(Aim(60)));
+        }
+        if with_mail {
+            // Last, since nobody waits for these mails: the mail server takes none of them until it is over.
+            self.sink.hold(true);
+            let (asked, _) = server.drive("ask, mail held", workers.ask()).await?;
+            report.operation(asked, None, None);
+            self.sink.hold(false);
+        }
+        Ok(())
+    }
+
+    fn load(&self, watched: Option<u32>) -> Load {
+        Load { seconds: self.arguments.seconds, watched }
+    }
+
+    /// Waits until the mails of the operation before have gone out, and says how fast they went.
+    async fn wait_for_mail(&self, expected: u64) -> anyhow::Result<Measured> {
+        let patience = Duration::from_secs(3 * self.arguments.seconds);
+        let (began, waiting_for) = (Instant::now(), self.sink.arrived());
+        let mut arrived = waiting_for;
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let now = self.sink.arrived();
+            eprintln!("  {:<22} {:>7}/s {now:>9} of about {expected}", "mails going out", now - arrived);
+            if now == arrived || began.elapsed() > patience {
+                break;
+            }
+            arrived = now;
+        }
+        let measured = Measured::rate("mails sent by themselves", arrived - waiting_for, began.elapsed());
+        // What would still go out would do so beside what is measured next.
+        self.services.drop_queued_mail().await?;
+        while self.sink.arrived() != arrived {
+            arrived = self.sink.arrived();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        Ok(measured)
+    }
+}
