@@ -18,7 +18,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF
 /// One client of the server, or of the floors' server: both get the same requests.
 pub(crate) struct Api {
     client: Client,
-    host: HeaderValue,
+    host: String,
 }
 
 /// The tokens of a session.
@@ -30,9 +30,8 @@ pub(crate) struct Session {
 
 impl Api {
     /// A client of the server at `address`.
-    pub(crate) fn new(address: SocketAddr) -> anyhow::Result<Self> {
-        let host = HeaderValue::from_str(&address.to_string())?;
-        Ok(Self { client: Client::new(address), host })
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { client: Client::new(address), host: address.to_string() }
     }
 
     /// Asks for a code, as supabase-js does.
@@ -82,8 +81,11 @@ impl Api {
 
     async fn call(&mut self, request: Request<Body>) -> anyhow::Result<Bytes> {
         let path = request.uri().path().to_owned();
-        let (status, body) =
-            self.client.call(request).await.with_context(|| format!("{path} at {}", self.client.address()))?;
+        let (status, body) = self
+            .client
+            .call(request)
+            .await
+            .with_context(|| format!("{path} at {}", self.client.address()))?;
         ensure!(status == StatusCode::OK, "{path} answered {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
     }

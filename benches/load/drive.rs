@@ -39,9 +39,7 @@ pub(crate) struct Load {
 pub(crate) struct Measured {
     /// What was done.
     pub(crate) name: &'static str,
-    /// How often it was done, warm-up included.
-    pub(crate) done: u64,
-    /// How often it failed, warm-up included.
+    /// How often it failed, while it was warmed up too.
     pub(crate) errors: u64,
     /// How often it was done in the time that counts.
     pub(crate) counted: u64,
@@ -105,7 +103,6 @@ impl Load {
         latencies.sort_unstable();
         let measured = Measured {
             name,
-            done: counts.done.load(Ordering::Relaxed),
             errors: counts.errors.load(Ordering::Relaxed),
             counted: latencies.len() as u64,
             elapsed: ended - counts_from,
@@ -158,7 +155,7 @@ async fn a_line_a_second(name: &'static str, counts: Arc<Counts>) {
 impl Measured {
     /// Something that was only counted.
     pub(crate) fn rate(name: &'static str, done: u64, elapsed: Duration) -> Self {
-        Self { name, done, errors: 0, counted: done, elapsed, processor: None, latencies: Vec::new() }
+        Self { name, errors: 0, counted: done, elapsed, processor: None, latencies: Vec::new() }
     }
 
     /// How often it was done a second.

@@ -45,7 +45,8 @@ impl Ending {
     const PATIENCE: Duration = Duration::from_secs(15);
 
     pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<Self> {
-        let child = command.spawn().with_context(|| format!("cannot run {}", command.get_program().display()))?;
+        let child =
+            command.spawn().with_context(|| format!("cannot run {}", command.get_program().display()))?;
         Ok(Self { child })
     }
 

@@ -2,6 +2,8 @@
 
 use secrecy::ExposeSecret as _;
 
+use crate::domain::{SiteKind, TokenAlgorithm};
+
 use super::layers::DEFAULTS;
 use super::*;
 

@@ -110,7 +110,7 @@ impl Tokens {
             site.verifying.insert(stored.kid.clone(), (algorithm, pair.decoding_key()?));
             site.jwks.push(stored.public_jwk.clone());
             if stored.state == "active" {
-                site.signing.insert(pair.algorithm(), (stored.kid.clone(), pair.encoding_key()));
+                site.signing.insert(pair.algorithm(), (stored.kid.clone(), pair.encoding_key()?));
             }
         }
         let sites = sites.into_iter().map(|(site, keys)| (site, Arc::new(keys))).collect();

@@ -111,10 +111,13 @@ impl KeyPair {
         format!("{site}-{}", Uuid::new_v4().simple())
     }
 
-    pub(super) fn encoding_key(&self) -> EncodingKey {
+    pub(super) fn encoding_key(&self) -> Result<EncodingKey, KeyPairError> {
         match self.algorithm {
-            TokenAlgorithm::Es256 => EncodingKey::from_ec_der(&self.private),
-            TokenAlgorithm::Rs256 => EncodingKey::from_rsa_der(&self.private),
+            TokenAlgorithm::Es256 => Ok(EncodingKey::from_ec_der(&self.private)),
+            TokenAlgorithm::Rs256 => {
+                let pem = pem::encode(&pem::Pem::new("PRIVATE KEY", self.private.clone()));
+                EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| KeyPairError)
+            }
         }
     }
 

@@ -134,7 +134,7 @@ fn t23_claims_have_their_types_or_the_token_is_refused() {
         "session_id": Uuid::new_v4(), "is_anonymous": false, "site": "reader", "site_kind": "reader"});
     let sign = |claims: &Value| {
         let header = Header { kid: Some("kid1".into()), ..Header::new(Algorithm::ES256) };
-        jsonwebtoken::encode(&header, claims, &pair.encoding_key()).unwrap()
+        jsonwebtoken::encode(&header, claims, &pair.encoding_key().unwrap()).unwrap()
     };
     assert!(tokens.verify(&reader, &sign(&good), at(1)).is_ok());
     let bends: [(&str, Value); 14] = [

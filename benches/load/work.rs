@@ -1,0 +1,298 @@
+//! The operations: each is what one connection does again and again.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use doorcode::domain::{ChallengeId, EmailAddress, RefreshToken, SessionId, UserMetadata};
+use doorcode::ports::db::{Db, DbSettings, OpenSession, Opened, RefreshSession, Refreshed};
+
+use crate::api::{Api, Session};
+use crate::drive::{Next, Work};
+use crate::services::Services;
+use crate::sink::{MailedCode, Sink};
+
+/// The site whose clients these are, and its sessions' longest and idle life in seconds, as in `config/default.toml`.
+const SITE: (&str, f64, f64) = ("reader", 15_552_000.0, 2_592_000.0);
+/// How long a sign-in waits for its mail: a queue that has fallen behind shows, and does not end the bench.
+const MAIL_PATIENCE: Duration = Duration::from_secs(15);
+/// Sessions that one worker refreshes in turn, where it opens them itself.
+const SESSIONS_EACH: usize = 16;
+
+/// Makes one worker a connection for each operation.
+pub(crate) struct Workers<'a> {
+    count: usize,
+    server: SocketAddr,
+    floors: SocketAddr,
+    services: &'a Services,
+    addresses: Addresses,
+}
+
+/// Addresses that nobody has asked for yet.
+#[derive(Clone, Default)]
+pub(crate) struct Addresses(Arc<AtomicU64>);
+
+impl Addresses {
+    fn next(&self) -> String {
+        format!("reader-{}@example.org", self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl<'a> Workers<'a> {
+    pub(crate) fn new(
+        connections: u16,
+        server: SocketAddr,
+        floors: SocketAddr,
+        services: &'a Services,
+    ) -> Self {
+        Self { count: connections.into(), server, floors, services, addresses: Addresses::default() }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn sign_in(&self, sink: &Sink) -> Vec<SignIn> {
+        self.each(|_| SignIn {
+            api: Api::new(self.server),
+            addresses: self.addresses.clone(),
+            sink: sink.clone(),
+            sessions: Vec::new(),
+        })
+    }
+
+    pub(crate) fn ask(&self) -> Vec<Ask> {
+        self.ask_at(self.server, "/auth/v1/otp")
+    }
+
+    /// The same requests as [`ask`](Self::ask), to a handler that does nothing.
+    pub(crate) fn bare(&self) -> Vec<Ask> {
+        self.ask_at(self.floors, "/bare")
+    }
+
+    /// The same requests as [`ask`](Self::ask), to a handler that sends Redis a PING.
+    pub(crate) fn ping(&self) -> Vec<Ask> {
+        self.ask_at(self.floors, "/ping")
+    }
+
+    fn ask_at(&self, server: SocketAddr, path: &'static str) -> Vec<Ask> {
+        self.each(|_| Ask { api: Api::new(server), path, addresses: self.addresses.clone() })
+    }
+
+    pub(crate) fn verify(&self, codes: Vec<MailedCode>) -> Vec<Verify> {
+        let codes = Arc::new(Mutex::new(codes));
+        self.each(|_| Verify { api: Api::new(self.server), codes: Arc::clone(&codes) })
+    }
+
+    /// The statement of [`verify`](Self::verify), and nothing around it.
+    pub(crate) fn verify_alone(&self, pool: u32) -> anyhow::Result<Vec<VerifyAlone>> {
+        let db = self.pool(pool)?;
+        Ok(self.each(|_| VerifyAlone { db: db.clone(), addresses: self.addresses.clone() }))
+    }
+
+    pub(crate) fn refresh(&self, sessions: Vec<Session>) -> Vec<Refresh> {
+        let mut shares = vec![Vec::new(); self.count];
+        for (place, session) in sessions.into_iter().enumerate() {
+            shares[place % self.count].push(session);
+        }
+        shares.into_iter().map(|sessions| Refresh { api: Api::new(self.server), sessions, turn: 0 }).collect()
+    }
+
+    /// The statement of [`refresh`](Self::refresh), and nothing around it, on sessions of its own.
+    pub(crate) async fn refresh_alone(&self, pool: u32) -> anyhow::Result<Vec<RefreshAlone>> {
+        let db = self.pool(pool)?;
+        let mut workers = Vec::new();
+        for _ in 0..self.count {
+            let mut tokens = Vec::new();
+            for _ in 0..SESSIONS_EACH {
+                let session = open_session(&db, &self.addresses.next()).await?;
+                tokens.push(RefreshToken { session, counter: 0 });
+            }
+            workers.push(RefreshAlone { db: db.clone(), tokens, turn: 0 });
+        }
+        Ok(workers)
+    }
+
+    pub(crate) fn user(&self, sessions: &[Session]) -> Vec<User> {
+        self.user_at(self.server, "/auth/v1/user", sessions)
+    }
+
+    /// The same requests as [`user`](Self::user), to a handler that selects one row.
+    pub(crate) fn select(&self, sessions: &[Session]) -> Vec<User> {
+        self.user_at(self.floors, "/select", sessions)
+    }
+
+    fn user_at(&self, server: SocketAddr, path: &'static str, sessions: &[Session]) -> Vec<User> {
+        let tokens: Arc<[_]> = sessions.iter().map(|session| session.access_token.clone()).collect();
+        // Each starts elsewhere, so that they do not all want the same row at the same time.
+        let apart = tokens.len() / self.count;
+        self.each(|place| User {
+            api: Api::new(server),
+            path,
+            tokens: Arc::clone(&tokens),
+            turn: place * apart,
+        })
+    }
+
+    fn each<W>(&self, make: impl FnMut(usize) -> W) -> Vec<W> {
+        (0..self.count).map(make).collect()
+    }
+
+    fn pool(&self, size: u32) -> anyhow::Result<Db> {
+        Ok(Db::new(&DbSettings {
+            url: self.services.login_url().into(),
+            pool_size: size,
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(5),
+            keep_open: false,
+        })?)
+    }
+}
+
+/// A whole sign-in: ask, wait for the mail, verify.
+pub(crate) struct SignIn {
+    api: Api,
+    addresses: Addresses,
+    sink: Sink,
+    /// Those that were opened.
+    pub(crate) sessions: Vec<Session>,
+}
+
+impl Work for SignIn {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        let address = self.addresses.next();
+        let code = self.sink.code_for(&address);
+        self.api.ask("/auth/v1/otp", &address).await?;
+        let code = tokio::time::timeout(MAIL_PATIENCE, code).await.context("a mail did not come")??;
+        self.sessions.push(self.api.verify(&address, &code).await?);
+        Ok(Next::Again)
+    }
+}
+
+/// A request for a code.
+pub(crate) struct Ask {
+    api: Api,
+    path: &'static str,
+    addresses: Addresses,
+}
+
+impl Work for Ask {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        self.api.ask(self.path, &self.addresses.next()).await?;
+        Ok(Next::Again)
+    }
+}
+
+/// A code traded for a session.
+pub(crate) struct Verify {
+    api: Api,
+    codes: Arc<Mutex<Vec<MailedCode>>>,
+}
+
+impl Work for Verify {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        let next = self.codes.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some(MailedCode { address, code }) = next else { return Ok(Next::NothingLeft) };
+        self.api.verify(&address, &code).await?;
+        Ok(Next::Again)
+    }
+}
+
+/// The statement that opens a session.
+pub(crate) struct VerifyAlone {
+    db: Db,
+    addresses: Addresses,
+}
+
+impl Work for VerifyAlone {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        open_session(&self.db, &self.addresses.next()).await?;
+        Ok(Next::Again)
+    }
+}
+
+async fn open_session(db: &Db, address: &str) -> anyhow::Result<SessionId> {
+    let opened = db
+        .open_session(&OpenSession {
+            email: &EmailAddress::parse(address)?,
+            challenge: ChallengeId::new(),
+            site: SITE.0,
+            may_create: true,
+            may_use_existing: true,
+            metadata: &UserMetadata::default(),
+            locale: Some(doorcode::domain::Locale::English),
+            max_secs: SITE.1,
+            user_agent: Some("doorcode-load-bench"),
+            ip: Some(IpAddr::from(Ipv4Addr::LOCALHOST).into()),
+        })
+        .await?;
+    match opened {
+        Opened::Session(session, _) => Ok(session),
+        other => bail!("no session was opened: {other:?}"),
+    }
+}
+
+/// Refresh tokens traded for their successors, over many sessions in turn.
+pub(crate) struct Refresh {
+    api: Api,
+    /// With the newest tokens.
+    pub(crate) sessions: Vec<Session>,
+    turn: usize,
+}
+
+impl Work for Refresh {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        let turn = self.turn % self.sessions.len();
+        let session = &mut self.sessions[turn];
+        *session = self.api.refresh(&session.refresh_token).await?;
+        self.turn += 1;
+        Ok(Next::Again)
+    }
+}
+
+/// The statement that moves a session's counter.
+pub(crate) struct RefreshAlone {
+    db: Db,
+    tokens: Vec<RefreshToken>,
+    turn: usize,
+}
+
+impl Work for RefreshAlone {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        let turn = self.turn % self.tokens.len();
+        let token = &mut self.tokens[turn];
+        let refreshed = self
+            .db
+            .refresh_session(&RefreshSession {
+                token: *token,
+                site: SITE.0,
+                idle_secs: SITE.2,
+                user_agent: Some("doorcode-load-bench"),
+                ip: Some(IpAddr::from(Ipv4Addr::LOCALHOST).into()),
+            })
+            .await?;
+        let Refreshed::Session(counter, _) = refreshed else { bail!("not refreshed: {refreshed:?}") };
+        token.counter = counter;
+        self.turn += 1;
+        Ok(Next::Again)
+    }
+}
+
+/// The account of a token's bearer.
+pub(crate) struct User {
+    api: Api,
+    path: &'static str,
+    tokens: Arc<[String]>,
+    turn: usize,
+}
+
+impl Work for User {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        let turn = self.turn % self.tokens.len();
+        self.api.user(self.path, &self.tokens[turn]).await?;
+        self.turn += 1;
+        Ok(Next::Again)
+    }
+}

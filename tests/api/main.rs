@@ -1,0 +1,20 @@
+//! The server as its users meet it: over HTTP, on real stores, with a clock that the tests move.
+//!
+//! `tests/run` starts what these tests need and says where it is; without it they say so and fail. Most stories are
+//! told twice, on PostgreSQL with Redis and on the embedded stores.
+
+mod support;
+
+mod bad_input;
+mod code_store;
+mod cors;
+mod crashes;
+mod database;
+mod limits;
+mod mail;
+mod openapi;
+mod process;
+mod races;
+mod sessions;
+mod sign_in;
+mod sites;

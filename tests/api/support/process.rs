@@ -1,0 +1,146 @@
+//! The server as a process of its own, for what only a process can show: exit codes, signals, its log, its death.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+/// A running `doorcode`, and everything it has written.
+pub(crate) struct Process {
+    child: Child,
+    lines: watch::Receiver<String>,
+    address: String,
+    client: reqwest::Client,
+}
+
+/// How a `doorcode` ended that was not meant to stay.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+}
+
+fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doorcode"));
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
+    for (name, value) in settings {
+        command.env(format!("DOORCODE__{name}"), value);
+    }
+    command
+}
+
+/// Runs a command that ends by itself.
+pub(crate) async fn run(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Ended {
+    let output = command(arguments, settings, folder).output();
+    let output = tokio::time::timeout(Duration::from_secs(60), output).await.expect("the command ends").unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    Ended { code: output.status.code(), output: text }
+}
+
+impl Process {
+    /// Starts a server and waits until it says where it is.
+    pub(crate) async fn start(settings: &[(String, String)], folder: &Path) -> Self {
+        let common = [
+            ("SERVER__LISTEN", "127.0.0.1:0"),
+            ("SERVER__DRAIN_SECS", "5"),
+            ("MAIL__INBOX_LISTEN", "127.0.0.1:0"),
+        ];
+        let common = common.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let settings: Vec<_> = common.into_iter().chain(settings.iter().cloned()).collect();
+        let mut child = command(&["serve"], &settings, folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (writer, mut lines) = watch::channel(String::new());
+        let writer = std::sync::Arc::new(writer);
+        tokio::spawn(collect(child.stdout.take().unwrap(), std::sync::Arc::clone(&writer)));
+        tokio::spawn(collect(child.stderr.take().unwrap(), writer));
+        let ready = lines.wait_for(|text| text.contains("Ready at ") && text.contains("Ctrl-C stops"));
+        let _ = tokio::time::timeout(Duration::from_secs(60), ready).await.map(|seen| seen.map(drop));
+        let text = lines.borrow().clone();
+        let Some((_, after)) = text.split_once("Ready at ") else { panic!("the server did not start:\n{text}") };
+        let address = after.split_whitespace().next().unwrap().to_owned();
+        Self { child, lines, address, client: reqwest::Client::new() }
+    }
+
+    /// Everything written so far.
+    pub(crate) fn log(&self) -> String {
+        self.lines.borrow().clone()
+    }
+
+    /// Sends JSON and reads JSON.
+    pub(crate) async fn post(&self, host: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        self.try_post(host, path, body).await.unwrap()
+    }
+
+    pub(crate) async fn try_post(&self, host: &str, path: &str, body: Value) -> reqwest::Result<(StatusCode, Value)> {
+        let request = self
+            .client
+            .post(format!("{}{path}", self.address))
+            .header("host", host)
+            .header("x-supabase-api-version", "2024-01-01");
+        let answer = request.body(body.to_string()).timeout(Duration::from_secs(30)).send().await?;
+        Ok((answer.status(), answer.json().await.unwrap_or(Value::Null)))
+    }
+
+    pub(crate) async fn verify(&self, host: &str, email: &str, code: &str) -> (StatusCode, Value) {
+        self.post(host, "/auth/v1/verify", json!({"type": "email", "email": email, "token": code})).await
+    }
+
+    pub(crate) async fn get(&self, host: &str, path: &str) -> (StatusCode, Value) {
+        let request = self.client.get(format!("{}{path}", self.address)).header("host", host);
+        let answer = request.timeout(Duration::from_secs(30)).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// The code of the newest mail to an address in the server's own inbox.
+    pub(crate) async fn code_from_inbox(&self, email: &str) -> String {
+        let log = self.log();
+        let inbox = log.split_whitespace().find(|word| word.starts_with("http://localhost:")).unwrap().to_owned();
+        for _ in 0..400 {
+            let url = format!("{inbox}/api/v1/search?query=to:{email}");
+            let found: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
+            if let Some(id) = found["messages"][0]["ID"].as_str() {
+                let mail: Value =
+                    self.client.get(format!("{inbox}/api/v1/message/{id}")).send().await.unwrap().json().await.unwrap();
+                return code_in(mail["Text"].as_str().unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no mail to {email} came");
+    }
+
+    /// As a crash or a pulled plug.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// As an orchestrator stops it: SIGTERM, then what it exits with.
+    pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
+        let pid = self.child.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("it stops").unwrap();
+        (status.code(), self.log())
+    }
+}
+
+/// The code stands on a line of its own, indented.
+pub(crate) fn code_in(text: &str) -> String {
+    let line = text.lines().find(|line| line.starts_with("    ") && !line.trim().contains(' '));
+    line.unwrap_or_else(|| panic!("no code in {text}")).trim().to_owned()
+}
+
+async fn collect(stream: impl AsyncRead + Unpin, into: std::sync::Arc<watch::Sender<String>>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        into.send_modify(|text| {
+            text.push_str(&line);
+            text.push('\n');
+        });
+    }
+}

@@ -1,0 +1,177 @@
+//! The PostgreSQL, Redis and mail server that `tests/run` started, and a corner of each for one test.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+/// What `tests/run` says of a service.
+pub(crate) fn setting(name: &str) -> String {
+    #[allow(clippy::disallowed_methods, reason = "tests are told by tests/run where the services are")]
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
+}
+
+/// A database and a Redis prefix of one test's own.
+pub(crate) struct Services {
+    /// Name of the database, and of the server's login role.
+    pub(crate) name: String,
+    /// As the owner of the tables.
+    pub(crate) sql: PgPool,
+    redis: redis::Client,
+}
+
+/// A migrated database that each test's is copied from.
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+
+impl Services {
+    pub(crate) async fn new() -> Self {
+        let name = format!("doorcode_{}", Uuid::new_v4().simple());
+        let template = TEMPLATE.get_or_init(make_template).await;
+        // Copying locks the template for a moment; another test may be copying too.
+        let mut tries = 0;
+        while let Err(error) = as_superuser(&format!("create database {name} template {template}")).await {
+            tries += 1;
+            assert!(tries < 200, "cannot copy the template: {error}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let sql = PgPoolOptions::new().max_connections(2).connect(&owner_url(&name)).await.unwrap();
+        let redis = redis::Client::open(setting("DOORCODE_TEST_REDIS_URL")).unwrap();
+        Self { name, sql, redis }
+    }
+
+    /// The settings that point a server here.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        [
+            ("DATABASE__URL", login_url(&self.name)),
+            ("DATABASE__OWNER_URL", owner_url(&self.name)),
+            ("DATABASE__POOL_SIZE", "4".to_owned()),
+            ("REDIS__URL", setting("DOORCODE_TEST_REDIS_URL")),
+            ("REDIS__KEY_PREFIX", self.prefix()),
+            // Two cores run many tests at once: a slow answer is no outage here.
+            ("REDIS__TIMEOUT_MS", "3000".to_owned()),
+            ("DATABASE__ACQUIRE_TIMEOUT_MS", "8000".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    fn prefix(&self) -> String {
+        // At most 32 characters; the random part is what counts.
+        format!("t-{}", &self.name["doorcode_".len()..][..24])
+    }
+
+    /// One number from the database, as its owner.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {query}"))).fetch_one(&self.sql).await.unwrap()
+    }
+
+    /// All keys of this test in Redis.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let mut redis = self.redis.get_multiplexed_async_connection().await.unwrap();
+        redis::cmd("KEYS").arg(format!("{}:*", self.prefix())).query_async(&mut redis).await.unwrap()
+    }
+
+    /// A plain connection to Redis.
+    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
+        self.redis.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// Lets `by` pass in both stores: every moment that they remember moves into the past, every end comes nearer.
+    pub(crate) async fn advance(&self, by: Duration) {
+        self.advance_redis(by).await;
+        for statement in [
+            "update auth.sessions set created_at = created_at - $1, not_after = not_after - $1,
+                    refreshed_at = refreshed_at - $1",
+            "update auth.users set banned_until = banned_until - $1 where banned_until is not null",
+        ] {
+            sqlx::query(statement).bind(by).execute(&self.sql).await.unwrap();
+        }
+    }
+
+    async fn advance_redis(&self, by: Duration) {
+        let mut redis = self.redis().await;
+        let millis = i64::try_from(by.as_millis()).unwrap();
+        for key in self.keys().await {
+            let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await.unwrap();
+            assert!(left != -1, "a key without an end in Redis: {key}");
+            let kind: String = redis::cmd("TYPE").arg(&key).query_async(&mut redis).await.unwrap();
+            if kind == "list" {
+                let entries: Vec<String> =
+                    redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).query_async(&mut redis).await.unwrap();
+                for (place, entry) in entries.iter().enumerate() {
+                    let (at, rest) = entry.split_at(entry.find(':').unwrap_or(entry.len()));
+                    let moved = format!("{}{rest}", at.parse::<i64>().unwrap() - millis);
+                    redis::cmd("LSET").arg(&key).arg(place).arg(moved).exec_async(&mut redis).await.unwrap();
+                }
+            }
+            if left > millis {
+                redis::cmd("PEXPIRE").arg(&key).arg(left - millis).exec_async(&mut redis).await.unwrap();
+            } else if left >= 0 {
+                redis::cmd("DEL").arg(&key).exec_async(&mut redis).await.unwrap();
+            }
+        }
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        // Left behind on purpose: the whole cluster is removed by tests/run, and a dropped database would race with
+        // connections that are still closing.
+    }
+}
+
+/// The tables' owner: not a superuser, as in production.
+const OWNER: &str = "doorcode_owner";
+
+pub(crate) fn owner_url(database: &str) -> String {
+    url(database, OWNER)
+}
+
+pub(crate) fn login_url(database: &str) -> String {
+    url(database, "doorcode_login:secret")
+}
+
+fn url(database: &str, user: &str) -> String {
+    let mut url = url::Url::parse(&setting("DOORCODE_TEST_DATABASE_URL")).unwrap();
+    url.set_path(database);
+    let (name, password) = user.split_once(':').map_or((user, None), |(name, word)| (name, Some(word)));
+    url.set_username(name).unwrap();
+    url.set_password(password).unwrap();
+    url.into()
+}
+
+pub(crate) async fn as_superuser(statement: &str) -> sqlx::Result<()> {
+    let mut connection = PgConnection::connect(&setting("DOORCODE_TEST_DATABASE_URL")).await?;
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await?;
+    connection.close().await
+}
+
+async fn make_template() -> String {
+    static NAME: OnceLock<String> = OnceLock::new();
+    let name = NAME.get_or_init(|| format!("doorcode_template_{}", Uuid::new_v4().simple()));
+    make_owner().await;
+    as_superuser(&format!("create database {name} owner {OWNER}")).await.unwrap();
+    doorcode::ports::db::migrate(&owner_url(name).into(), &login_url(name).into()).await.unwrap();
+    name.clone()
+}
+
+/// Makes the owner if this cluster does not have it yet.
+pub(crate) async fn make_owner() {
+    as_superuser(&format!(
+        "do $$ begin
+           create role {OWNER} login createrole nosuperuser;
+         exception when duplicate_object or unique_violation then null;
+         end $$"
+    ))
+    .await
+    .unwrap();
+}
+
+/// Where the mail server of `tests/run` puts what it has accepted.
+pub(crate) fn mail_folder() -> PathBuf {
+    setting("DOORCODE_TEST_SMTP_DIR").into()
+}
