@@ -12,7 +12,7 @@ use poem::http::{Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
 
 use super::site::{host, text};
-use crate::domain::Claim;
+use crate::domain::{Claim, SiteError};
 use crate::flows::SharedFlows;
 
 /// What client libraries send; tracing headers are among it.
@@ -54,17 +54,23 @@ pub(super) async fn allow<E: Endpoint>(next: std::sync::Arc<E>, request: Request
     Ok(response)
 }
 
-/// The origin, if the site that the request names lists it. A preflight carries no key, so on a host that sites share
-/// any of them may.
+/// The origin, if the site that the request names lists it.
+///
+/// A preflight carries no key, and a wrong key names nobody: on a host that sites share, any of them may list it then.
 fn allowed_origin(request: &Request) -> Option<HeaderValue> {
     let origin = text(request.headers(), ORIGIN.as_str())?;
-    let flows = request.data::<SharedFlows>()?;
+    let sites = &request.data::<SharedFlows>()?.sites;
     let host = host(request);
-    let claim =
-        Claim { api_key: text(request.headers(), "apikey"), host: host.as_deref(), origin: Some(origin) };
-    let allowed = match flows.sites.resolve(&claim) {
+    let api_key = text(request.headers(), "apikey");
+    let claim = |api_key| Claim { api_key, host: host.as_deref(), origin: Some(origin) };
+    let named = match sites.resolve(&claim(api_key)) {
+        Err(SiteError::UnknownKey) => sites.resolve(&claim(None)),
+        named => named,
+    };
+    let allowed = match named {
         Ok(site) => site.allows_origin(origin),
-        Err(_) => flows.sites.any_allows_origin(origin),
+        Err(SiteError::Unnamed) => sites.any_allows_origin(origin),
+        Err(SiteError::UnknownKey | SiteError::UnknownHost | SiteError::Contradiction) => false,
     };
     allowed.then(|| HeaderValue::from_str(origin).ok()).flatten()
 }

@@ -32,7 +32,7 @@ async fn f16_killed_between_claim_and_commit_the_same_code_opens_one_session() {
     let verify = process.try_post(READER, "/auth/v1/verify", json!({"type": "email", "email": "ada@example.org", "token": code}));
     let waits = async {
         loop {
-            let waiting = services.count("pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'").await;
+            let waiting = services.connections("wait_event_type = 'Lock'").await;
             if waiting > 0 {
                 break;
             }
@@ -47,7 +47,7 @@ async fn f16_killed_between_claim_and_commit_the_same_code_opens_one_session() {
     blocker.rollback().await.unwrap();
     // The server's half-done statement ends with its connection.
     for _ in 0..200 {
-        if services.count("pg_stat_activity where datname = current_database() and application_name = 'doorcode'").await == 0 {
+        if services.connections("application_name = 'doorcode'").await == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;

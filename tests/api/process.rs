@@ -23,7 +23,7 @@ async fn every_problem_of_a_configuration_is_told_at_once_before_a_port_is_bound
     for command in ["check-config", "serve", "migrate"] {
         let ended = run(&[&[command], arguments.as_slice()].concat(), &settings(&[("LIMITS__VERIFYS", "3")]), folder.path()).await;
         assert_eq!(ended.code, Some(64), "{}", ended.output);
-        for part in ["codes.ttl_secs = 5", "60 to 600", "DOORCODE__CODES__TTL_SECS", "codes.tries", "server.listen", "server.colour", "limits.verifys"] {
+        for part in ["codes.ttl_secs = 5", "60 to 600", "DOORCODE__CODES__TTL_SECS", "codes.tries", "server.listen", "server.colour", "LIMITS__VERIFYS"] {
             assert!(ended.output.to_lowercase().contains(&part.to_lowercase()), "{part} in {}", ended.output);
         }
     }
@@ -101,9 +101,8 @@ async fn a_database_that_was_never_migrated_says_which_command_to_run_and_then_w
         ("SERVER__LISTEN", "127.0.0.1:0"),
         ("MAIL__INBOX_LISTEN", "127.0.0.1:0"),
     ]);
-    // The role must be able to connect for the message to be about the schema.
-    let template = Services::new().await;
-    drop(template);
+    // Another test's template has made the login role; it must exist for the message to be about the schema.
+    Services::new().await;
     let ended = run(&["serve"], &all, folder.path()).await;
     assert_eq!(ended.code, Some(69), "{}", ended.output);
     assert!(ended.output.contains("run `doorcode migrate`"), "{}", ended.output);
@@ -171,7 +170,7 @@ async fn t40_nothing_secret_is_in_the_log_even_when_all_is_logged() {
     secrets.push(code);
     let (exit, log) = process.stop().await;
     assert_eq!(exit, Some(0));
-    assert!(log.lines().filter(|line| line.starts_with('{')).count() > 50, "the log is on");
+    assert!(log.lines().filter(|line| line.starts_with('{')).count() > 20 && log.contains("verifyCode"), "the log is on: {log}");
     for line in log.lines().filter(|line| line.starts_with('{')) {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error} in {line}"));
     }

@@ -33,7 +33,7 @@ impl Services {
         let template = TEMPLATE.get_or_init(make_template).await;
         // Copying locks the template for a moment; another test may be copying too.
         let mut tries = 0;
-        while let Err(error) = as_superuser(&format!("create database {name} template {template}")).await {
+        while let Err(error) = as_superuser(&format!("create database {name} template {template} owner {OWNER}")).await {
             tries += 1;
             assert!(tries < 200, "cannot copy the template: {error}");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -67,6 +67,13 @@ impl Services {
     /// One number from the database, as its owner.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {query}"))).fetch_one(&self.sql).await.unwrap()
+    }
+
+    /// How many connections to this test's database are in a state, as only a superuser may ask.
+    pub(crate) async fn connections(&self, condition: &str) -> i64 {
+        let mut connection = PgConnection::connect(&setting("DOORCODE_TEST_DATABASE_URL")).await.unwrap();
+        let query = format!("select count(*) from pg_stat_activity where datname = $1 and {condition}");
+        sqlx::query_scalar(AssertSqlSafe(query)).bind(&self.name).fetch_one(&mut connection).await.unwrap()
     }
 
     /// All keys of this test in Redis.
