@@ -116,13 +116,12 @@ impl App {
             None => None,
         };
         let templates = Templates::parse()?;
-        let mailer = match &inbox {
-            Some((_, inbox)) => Mailer::Inbox(inbox.clone()),
-            None => {
-                let smtp = wiring::smtp(config)?;
-                wiring::try_mail_server(&smtp, config).await;
-                Mailer::Smtp(smtp)
-            }
+        let mailer = if let Some((_, inbox)) = &inbox {
+            Mailer::Inbox(inbox.clone())
+        } else {
+            let smtp = wiring::smtp(config)?;
+            wiring::try_mail_server(&smtp, config).await;
+            Mailer::Smtp(smtp)
         };
         let keys = master_key::key_ring(config)?;
         let codes = wiring::codes(config, clock.clone()).await?;

@@ -43,7 +43,7 @@ enum Command {
 
 #[derive(clap::Args, Default)]
 struct ConfigFile {
-    /// What differs from the defaults; DOORCODE__SECTION__KEY in the environment goes over it
+    /// What differs from the defaults; `DOORCODE__SECTION__KEY` in the environment goes over it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

@@ -51,7 +51,7 @@ const POOL: u32 = 10;
 
 /// Measures the server under load, beside the floor of the machine it runs on.
 #[derive(Parser)]
-#[command(version, name = "cargo bench --bench load --")]
+#[command(version, bin_name = "cargo bench --bench load --")]
 struct Arguments {
     /// Connections, each with one request under way at a time
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1000))]

@@ -1,6 +1,6 @@
 //! The operations: each is what one connection does again and again.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -225,7 +225,7 @@ async fn open_session(db: &Db, address: &str) -> anyhow::Result<SessionId> {
             locale: Some(doorcode::domain::Locale::English),
             max_secs: SITE.1,
             user_agent: Some("doorcode-load-bench"),
-            ip: Some(IpAddr::from(Ipv4Addr::LOCALHOST).into()),
+            ip: Some(Ipv4Addr::LOCALHOST.into()),
         })
         .await?;
     match opened {
@@ -270,7 +270,7 @@ impl Work for RefreshAlone {
                 site: SITE.0,
                 idle_secs: SITE.2,
                 user_agent: Some("doorcode-load-bench"),
-                ip: Some(IpAddr::from(Ipv4Addr::LOCALHOST).into()),
+                ip: Some(Ipv4Addr::LOCALHOST.into()),
             })
             .await?;
         let Refreshed::Session(counter, _) = refreshed else { bail!("not refreshed: {refreshed:?}") };

@@ -22,7 +22,7 @@ pub(super) enum Database {
     Served,
     /// Ours, in this process.
     #[cfg(feature = "embedded")]
-    Embedded(EmbeddedPostgres),
+    Embedded(Box<EmbeddedPostgres>),
 }
 
 impl Database {
@@ -35,7 +35,7 @@ impl Database {
             let folder = config.database.data_dir.join("postgres");
             let place = folder.display().to_string();
             let started = EmbeddedPostgres::start(&folder).await;
-            started.map(Self::Embedded).map_err(|error| {
+            started.map(|server| Self::Embedded(Box::new(server))).map_err(|error| {
                 super::dead_or_unusable("embedded database", place, "database.data_dir", error)
             })
         }
@@ -110,7 +110,7 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
         limits,
     };
     patiently("Redis", &place, "redis.url", async {
-        let codes = Codes::Redis(RedisCodes::new(settings)?);
+        let codes = Codes::Redis(Box::new(RedisCodes::new(settings)?));
         codes.check().await?;
         Ok(codes)
     })

@@ -103,11 +103,11 @@ impl MailWorkers {
         let mut tries = 0;
         let mut draft = None;
         loop {
-            let tried = match sending.acquire().await {
+            let outcome = match sending.acquire().await {
                 Ok(_permit) => self.try_once(&job, &mut draft).await,
                 Err(_) => Tried::Later,
             };
-            if matches!(tried, Tried::Done) {
+            if matches!(outcome, Tried::Done) {
                 return self.done(&mail).await;
             }
             if !self.pause(&mail, tries).await {

@@ -20,6 +20,7 @@ pub fn document(flows: SharedFlows) -> String {
 
 /// Serves the document; it is public and may be kept for a while.
 #[handler]
+#[expect(clippy::needless_pass_by_value, reason = "extractors come by value")]
 pub(super) fn show(flows: Data<&SharedFlows>) -> Response {
     Response::builder()
         .content_type("application/json; charset=utf-8")

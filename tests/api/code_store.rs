@@ -5,7 +5,8 @@ use std::time::Duration;
 use doorcode::domain::{AddressTag, ChallengeId, CodeKind};
 use doorcode::ports::clock::{Clock, ManualClock};
 use doorcode::ports::codes::{
-    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, Codes, IssueCode, Issued, MemoryCodes, Proof, RedisCodes, RedisSettings,
+    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, Codes, IssueCode, Issued, MemoryCodes, Proof,
+    RedisCodes, RedisSettings,
 };
 
 use super::support::Services;
@@ -32,7 +33,14 @@ impl Store {
         self.issue_as(address, site, mac, b"context", false).await
     }
 
-    async fn issue_as(&self, address: AddressTag, site: &str, mac: &str, context: &[u8], only_replace: bool) -> (ChallengeId, Issued) {
+    async fn issue_as(
+        &self,
+        address: AddressTag,
+        site: &str,
+        mac: &str,
+        context: &[u8],
+        only_replace: bool,
+    ) -> (ChallengeId, Issued) {
         let challenge = ChallengeId::new();
         let issue = IssueCode {
             address,
@@ -84,7 +92,12 @@ async fn on_both(story: impl AsyncFn(Store)) {
             timeout: Duration::from_secs(3),
             limits: limits(),
         });
-        story(Store { codes: Codes::Redis(codes.unwrap()), clock: ManualClock::default(), services: Some(services) }).await;
+        story(Store {
+            codes: Codes::Redis(Box::new(codes.unwrap())),
+            clock: ManualClock::default(),
+            services: Some(services),
+        })
+        .await;
     }
 }
 
@@ -181,7 +194,11 @@ async fn a_replacement_keeps_what_the_code_was_for_and_needs_one_to_replace() {
         let claim = store.claim("reader", Proof::Code(CodeKind::Short, "second")).await.unwrap();
         assert_eq!(claim.context, b"what for");
         store.advance(Duration::from_secs(601)).await;
-        assert_eq!(store.issue_as(ADA, "reader", "x", b"", true).await.1, Issued::NothingToReplace, "expired");
+        assert_eq!(
+            store.issue_as(ADA, "reader", "x", b"", true).await.1,
+            Issued::NothingToReplace,
+            "expired"
+        );
     })
     .await;
 }

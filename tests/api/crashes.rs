@@ -22,14 +22,21 @@ fn with(mut settings: Vec<(String, String)>, more: &[(&str, &str)]) -> Vec<(Stri
 async fn f16_killed_between_claim_and_commit_the_same_code_opens_one_session() {
     let folder = tempfile::tempdir().unwrap();
     let services = Services::new().await;
-    let settings = with(services.settings(), &[MASTER, ("DATABASE__MIGRATE_AT_START", "false"), ("DATABASE__STATEMENT_TIMEOUT_MS", "30000")]);
+    let settings = with(
+        services.settings(),
+        &[MASTER, ("DATABASE__MIGRATE_AT_START", "false"), ("DATABASE__STATEMENT_TIMEOUT_MS", "30000")],
+    );
     let process = Process::start(&settings, folder.path()).await;
     process.post(READER, "/auth/v1/otp", json!({"email": "ada@example.org"})).await;
     let code = process.code_from_inbox("ada@example.org").await;
     // The statement has to wait for this lock, after the code was claimed.
     let mut blocker = services.sql.begin().await.unwrap();
     sqlx::query("lock table auth.sessions in access exclusive mode").execute(&mut *blocker).await.unwrap();
-    let verify = process.try_post(READER, "/auth/v1/verify", json!({"type": "email", "email": "ada@example.org", "token": code}));
+    let verify = process.try_post(
+        READER,
+        "/auth/v1/verify",
+        json!({"type": "email", "email": "ada@example.org", "token": code}),
+    );
     let waits = async {
         loop {
             let waiting = services.connections("wait_event_type = 'Lock'").await;
@@ -118,7 +125,16 @@ impl Own {
 
     fn start_redis(&self) -> std::process::Child {
         Command::new(setting("DOORCODE_TEST_REDIS_SERVER"))
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args([
+                "--port",
+                &self.port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
             .arg("--dir")
             .arg(self.folder.path())
             .stdout(std::process::Stdio::null())
@@ -136,7 +152,10 @@ async fn f06_postgresql_stopped_while_the_right_code_is_typed_then_started_the_s
     let services = Services::new().await;
     let mut settings = services.settings();
     settings.retain(|(name, _)| !name.starts_with("DATABASE"));
-    let settings = with(settings, &[MASTER, ("DATABASE__URL", &login), ("DATABASE__OWNER_URL", &url), ("DATABASE__POOL_SIZE", "4")]);
+    let settings = with(
+        settings,
+        &[MASTER, ("DATABASE__URL", &login), ("DATABASE__OWNER_URL", &url), ("DATABASE__POOL_SIZE", "4")],
+    );
     let process = Process::start(&settings, folder.path()).await;
     process.post(READER, "/auth/v1/otp", json!({"email": "eve@example.org"})).await;
     let code = process.code_from_inbox("eve@example.org").await;
@@ -159,7 +178,10 @@ async fn f06_postgresql_stopped_while_the_right_code_is_typed_then_started_the_s
     assert_eq!(status.as_u16(), 200, "{session}");
     assert_eq!(process.verify(READER, "ada@example.org", &code).await.0.as_u16(), 403);
     let refresh = json!({"refresh_token": text(&eve, "refresh_token")});
-    assert_eq!(process.post(READER, "/auth/v1/token?grant_type=refresh_token", refresh).await.0.as_u16(), 200);
+    assert_eq!(
+        process.post(READER, "/auth/v1/token?grant_type=refresh_token", refresh).await.0.as_u16(),
+        200
+    );
     let mut sql = sqlx::PgConnection::connect(&url).await.unwrap();
     let query = "select count(*) from auth.sessions s join auth.users u on u.id = s.user_id where u.email = 'ada@example.org'";
     let count: i64 = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut sql).await.unwrap();
@@ -175,7 +197,15 @@ async fn f01_without_redis_nobody_signs_in_and_sessions_go_on() {
     let mut redis = own.start_redis();
     let services = Services::new().await;
     let url = format!("redis://127.0.0.1:{}/0", own.port);
-    let settings = with(services.settings(), &[MASTER, ("DATABASE__MIGRATE_AT_START", "false"), ("REDIS__URL", &url), ("REDIS__TIMEOUT_MS", "300")]);
+    let settings = with(
+        services.settings(),
+        &[
+            MASTER,
+            ("DATABASE__MIGRATE_AT_START", "false"),
+            ("REDIS__URL", &url),
+            ("REDIS__TIMEOUT_MS", "300"),
+        ],
+    );
     for _ in 0..100 {
         if std::net::TcpStream::connect(("127.0.0.1", own.port)).is_ok() {
             break;
@@ -198,7 +228,10 @@ async fn f01_without_redis_nobody_signs_in_and_sessions_go_on() {
         assert!(started.elapsed() < Duration::from_secs(2), "{path} took {:?}", started.elapsed());
     }
     let refresh = json!({"refresh_token": text(&session, "refresh_token")});
-    assert_eq!(process.post(READER, "/auth/v1/token?grant_type=refresh_token", refresh).await.0.as_u16(), 200);
+    assert_eq!(
+        process.post(READER, "/auth/v1/token?grant_type=refresh_token", refresh).await.0.as_u16(),
+        200
+    );
     let (status, ready) = process.get(READER, "/health/ready").await;
     assert_eq!((status.as_u16(), &ready["degraded"]), (200, &json!(["code_store"])));
     let mut redis = own.start_redis();

@@ -15,7 +15,10 @@ struct Db(PgConnection);
 
 impl Db {
     async fn run(&mut self, statement: &str) -> sqlx::Result<u64> {
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut self.0).await.map(|done| done.rows_affected())
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut self.0)
+            .await
+            .map(|done| done.rows_affected())
     }
 
     async fn texts(&mut self, query: &str) -> Vec<String> {
@@ -25,7 +28,8 @@ impl Db {
     /// Runs a statement as PostgREST would for the bearer of a token: how many rows it saw or changed, or the error's code.
     async fn as_role(&mut self, role: &str, claims: &Value, statement: &str) -> Result<u64, String> {
         let mut transaction = self.0.begin().await.unwrap();
-        let setup = format!("set local role {role}; select set_config('request.jwt.claims', '{claims}', true)");
+        let setup =
+            format!("set local role {role}; select set_config('request.jwt.claims', '{claims}', true)");
         sqlx::raw_sql(AssertSqlSafe(setup)).execute(&mut *transaction).await.unwrap();
         let outcome = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut *transaction).await;
         transaction.rollback().await.unwrap();
@@ -54,9 +58,11 @@ async fn on_both(story: impl AsyncFn(&mut Db)) {
 
 async fn make_user(db: &mut Db, email: &str, metadata: Value) -> Uuid {
     let id = Uuid::new_v4();
-    db.run(&format!("insert into auth.users (id, email, raw_user_meta_data) values ('{id}', '{email}', '{metadata}')"))
-        .await
-        .unwrap();
+    db.run(&format!(
+        "insert into auth.users (id, email, raw_user_meta_data) values ('{id}', '{email}', '{metadata}')"
+    ))
+    .await
+    .unwrap();
     id
 }
 
@@ -121,12 +127,22 @@ async fn a_person_reads_and_writes_their_own_profile_and_preferences_and_nothing
             ("authenticated", &claims, "select * from user_preferences".into(), Ok(1)),
             ("authenticated", &claims, "update user_profiles set bio = 'x'".into(), Ok(1)),
             ("authenticated", &claims, "update user_preferences set privacy = '{}'".into(), Ok(1)),
-            ("authenticated", &claims, format!("update user_profiles set bio = 'x' where id = '{eve}'"), Ok(0)),
+            (
+                "authenticated",
+                &claims,
+                format!("update user_profiles set bio = 'x' where id = '{eve}'"),
+                Ok(0),
+            ),
             ("authenticated", &claims, "update user_profiles set email = 'x@y.z'".into(), denied()),
             ("authenticated", &claims, "update user_profiles set reading_stats = '{}'".into(), denied()),
             ("authenticated", &claims, format!("update user_profiles set id = '{eve}'"), denied()),
             ("authenticated", &claims, "delete from user_profiles".into(), denied()),
-            ("authenticated", &claims, format!("insert into user_profiles (id, email) values ('{}', 'x@y.z')", Uuid::new_v4()), denied()),
+            (
+                "authenticated",
+                &claims,
+                format!("insert into user_profiles (id, email) values ('{}', 'x@y.z')", Uuid::new_v4()),
+                denied(),
+            ),
             ("authenticated", &claims, "select * from auth.users".into(), denied()),
             ("authenticated", &claims, "select * from auth.sessions".into(), denied()),
             ("authenticated", &claims, "select * from auth.signing_keys".into(), denied()),

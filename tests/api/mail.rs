@@ -79,7 +79,10 @@ async fn t11_a_code_goes_over_tls_to_one_person_and_stands_in_the_body_alone() {
     let raw = mail["raw"].as_str().unwrap();
     let headers = raw.split("\r\n\r\n").next().unwrap();
     assert!(!headers.contains(&code), "{headers}");
-    assert!(headers.contains("Auto-Submitted: auto-generated") && headers.contains("Message-ID: <"), "{headers}");
+    assert!(
+        headers.contains("Auto-Submitted: auto-generated") && headers.contains("Message-ID: <"),
+        "{headers}"
+    );
     app.verify(READER, &email, &code).await.assert_ok();
 }
 
@@ -119,8 +122,15 @@ async fn f10_mails_wait_for_a_mail_server_that_is_down_even_over_a_restart() {
     for _ in 0..400 {
         let mut redis = services.redis().await;
         let key = services.keys().await.into_iter().find(|key| key.ends_with(":mail")).unwrap();
-        let pending: Vec<redis::Value> =
-            redis::cmd("XPENDING").arg(&key).arg("mailers").arg("-").arg("+").arg(10).query_async(&mut redis).await.unwrap_or_default();
+        let pending: Vec<redis::Value> = redis::cmd("XPENDING")
+            .arg(&key)
+            .arg("mailers")
+            .arg("-")
+            .arg("+")
+            .arg(10)
+            .query_async(&mut redis)
+            .await
+            .unwrap_or_default();
         if !pending.is_empty() {
             break;
         }

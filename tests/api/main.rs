@@ -3,6 +3,8 @@
 //! `tests/run` starts what these tests need and says where it is; without it they say so and fail. Most stories are
 //! told twice, on PostgreSQL with Redis and on the embedded stores.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
+
 mod support;
 
 mod bad_input;

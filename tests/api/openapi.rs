@@ -17,7 +17,10 @@ async fn the_document_is_the_one_that_was_reviewed() {
     if served != reviewed {
         let new = path.with_extension("new.json");
         std::fs::write(&new, &served).unwrap();
-        panic!("the API document has changed: look at {} and, if it is meant, put it in place of openapi.json", new.display());
+        panic!(
+            "the API document has changed: look at {} and, if it is meant, put it in place of openapi.json",
+            new.display()
+        );
     }
     let operations: Vec<_> = answer.body["paths"]
         .as_object()

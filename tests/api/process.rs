@@ -18,12 +18,29 @@ fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 async fn every_problem_of_a_configuration_is_told_at_once_before_a_port_is_bound() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.toml");
-    std::fs::write(&file, "[codes]\nttl_secs = 5\ntries = 50\n[server]\nlisten = \"here\"\ncolour = \"blue\"\n").unwrap();
+    std::fs::write(
+        &file,
+        "[codes]\nttl_secs = 5\ntries = 50\n[server]\nlisten = \"here\"\ncolour = \"blue\"\n",
+    )
+    .unwrap();
     let arguments = ["--config", file.to_str().unwrap()];
     for command in ["check-config", "serve", "migrate"] {
-        let ended = run(&[&[command], arguments.as_slice()].concat(), &settings(&[("LIMITS__VERIFYS", "3")]), folder.path()).await;
+        let ended = run(
+            &[&[command], arguments.as_slice()].concat(),
+            &settings(&[("LIMITS__VERIFYS", "3")]),
+            folder.path(),
+        )
+        .await;
         assert_eq!(ended.code, Some(64), "{}", ended.output);
-        for part in ["codes.ttl_secs = 5", "60 to 600", "DOORCODE__CODES__TTL_SECS", "codes.tries", "server.listen", "server.colour", "LIMITS__VERIFYS"] {
+        for part in [
+            "codes.ttl_secs = 5",
+            "60 to 600",
+            "DOORCODE__CODES__TTL_SECS",
+            "codes.tries",
+            "server.listen",
+            "server.colour",
+            "LIMITS__VERIFYS",
+        ] {
             assert!(ended.output.to_lowercase().contains(&part.to_lowercase()), "{part} in {}", ended.output);
         }
     }
@@ -39,7 +56,14 @@ async fn the_production_example_is_accepted_with_its_secret_and_development_sett
     assert_eq!(ended.code, Some(0), "{}", ended.output);
     let ended = run(&["check-config"], &settings(&[("SERVER__ENVIRONMENT", "production")]), root).await;
     assert_eq!(ended.code, Some(64));
-    for part in ["database.url", "redis.url", "mail.transport", "secrets.master", "sites.reader.url", "sites.management.publishable_key"] {
+    for part in [
+        "database.url",
+        "redis.url",
+        "mail.transport",
+        "secrets.master",
+        "sites.reader.url",
+        "sites.management.publishable_key",
+    ] {
         assert!(ended.output.contains(part), "{part} in {}", ended.output);
     }
 }
@@ -49,9 +73,12 @@ async fn a_busy_port_names_the_setting_to_change() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (setting, variable) in [("server.listen", "SERVER__LISTEN"), ("mail.inbox_listen", "MAIL__INBOX_LISTEN")] {
+    for (setting, variable) in
+        [("server.listen", "SERVER__LISTEN"), ("mail.inbox_listen", "MAIL__INBOX_LISTEN")]
+    {
         let other = if variable == "SERVER__LISTEN" { "MAIL__INBOX_LISTEN" } else { "SERVER__LISTEN" };
-        let ended = run(&["serve"], &settings(&[(variable, &address), (other, "127.0.0.1:0")]), folder.path()).await;
+        let ended =
+            run(&["serve"], &settings(&[(variable, &address), (other, "127.0.0.1:0")]), folder.path()).await;
         assert_eq!(ended.code, Some(69), "{}", ended.output);
         assert!(ended.output.contains(setting) && ended.output.contains(variable), "{}", ended.output);
     }
@@ -82,7 +109,11 @@ async fn a_dead_dependency_is_named_within_five_seconds() {
             let ended = run(&["serve"], &all, folder.path()).await;
             assert!(started.elapsed() < Duration::from_secs(5), "{setting} took {:?}", started.elapsed());
             assert_eq!(ended.code, Some(69), "{}", ended.output);
-            assert!(ended.output.contains(setting) && ended.output.contains(&address.to_string()), "{}", ended.output);
+            assert!(
+                ended.output.contains(setting) && ended.output.contains(&address.to_string()),
+                "{}",
+                ended.output
+            );
             assert!(!ended.output.contains("hidden"), "{}", ended.output);
         }
     }
@@ -119,7 +150,11 @@ async fn stopping_and_starting_again_keeps_people_and_sessions() {
     let folder = embedded::data_folder().await;
     let all = embedded::settings(folder.path());
     let process = Process::start(&all, folder.path()).await;
-    assert!(process.log().contains("doorcode_pub_reader_dev") && process.log().contains("curl "), "{}", process.log());
+    assert!(
+        process.log().contains("doorcode_pub_reader_dev") && process.log().contains("curl "),
+        "{}",
+        process.log()
+    );
     process.post(READER, "/auth/v1/otp", json!({"email": "ada@example.org"})).await;
     let code = process.code_from_inbox("ada@example.org").await;
     let (status, session) = process.verify(READER, "ada@example.org", &code).await;
@@ -152,14 +187,22 @@ async fn t40_nothing_secret_is_in_the_log_even_when_all_is_logged() {
         ("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E="),
     ]));
     let process = Process::start(&all, folder.path()).await;
-    let mut secrets = vec!["ada.secret@example.org".to_owned(), "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E".to_owned(), "secret@127".to_owned()];
+    let mut secrets = vec![
+        "ada.secret@example.org".to_owned(),
+        "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E".to_owned(),
+        "secret@127".to_owned(),
+    ];
     process.post(READER, "/auth/v1/otp", json!({"email": "ada.secret@example.org"})).await;
     let code = process.code_from_inbox("ada.secret@example.org").await;
     process.verify(READER, "ada.secret@example.org", "000000").await;
     process.verify(MANAGE, "ada.secret@example.org", &code).await;
     let (_, session) = process.verify(READER, "ada.secret@example.org", &code).await;
     let (_, refreshed) = process
-        .post(READER, "/auth/v1/token?grant_type=refresh_token", json!({"refresh_token": text(&session, "refresh_token")}))
+        .post(
+            READER,
+            "/auth/v1/token?grant_type=refresh_token",
+            json!({"refresh_token": text(&session, "refresh_token")}),
+        )
         .await;
     process.post(READER, "/auth/v1/otp", json!({"email": "ada.secret@example.org"})).await;
     process.post(READER, "/auth/v1/otp", json!({"email": "not-an-address ada.secret@example.org"})).await;
@@ -170,7 +213,10 @@ async fn t40_nothing_secret_is_in_the_log_even_when_all_is_logged() {
     secrets.push(code);
     let (exit, log) = process.stop().await;
     assert_eq!(exit, Some(0));
-    assert!(log.lines().filter(|line| line.starts_with('{')).count() > 20 && log.contains("verifyCode"), "the log is on: {log}");
+    assert!(
+        log.lines().filter(|line| line.starts_with('{')).count() > 20 && log.contains("verifyCode"),
+        "the log is on: {log}"
+    );
     for line in log.lines().filter(|line| line.starts_with('{')) {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error} in {line}"));
     }
@@ -178,9 +224,13 @@ async fn t40_nothing_secret_is_in_the_log_even_when_all_is_logged() {
         // A six-digit code can stand in a time or an id by chance: there it is surrounded by other digits.
         let found = log.lines().find(|line| {
             line.match_indices(&secret).any(|(at, _)| {
-                let near = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.' || *byte == b'-');
+                let near = |byte: Option<&u8>| {
+                    byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.' || *byte == b'-')
+                };
                 let bytes = line.as_bytes();
-                secret.len() > 6 || !(near(at.checked_sub(1).and_then(|at| bytes.get(at))) || near(bytes.get(at + secret.len())))
+                secret.len() > 6
+                    || !(near(at.checked_sub(1).and_then(|at| bytes.get(at)))
+                        || near(bytes.get(at + secret.len())))
             })
         });
         assert!(found.is_none(), "{secret} in {found:?}");

@@ -71,7 +71,8 @@ async fn t20_a_sign_out_that_races_refreshes_is_final() {
     let services = app.services.as_ref().unwrap();
     for round in 0..20 {
         let session = app.sign_in(READER, &format!("ada{round}@example.org")).await;
-        let (access, refresh) = (text(&session, "access_token").to_owned(), text(&session, "refresh_token").to_owned());
+        let (access, refresh) =
+            (text(&session, "access_token").to_owned(), text(&session, "refresh_token").to_owned());
         let mut racing = JoinSet::new();
         for _ in 0..4 {
             let (app, refresh) = (Arc::clone(&app), refresh.clone());
@@ -87,7 +88,11 @@ async fn t20_a_sign_out_that_races_refreshes_is_final() {
         }
     }
     assert_eq!(services.count("auth.sessions").await, 0);
-    assert_eq!(services.count("auth.audit_log where action = 'refresh_token_reused'").await, 0, "no false alarm");
+    assert_eq!(
+        services.count("auth.audit_log where action = 'refresh_token_reused'").await,
+        0,
+        "no false alarm"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

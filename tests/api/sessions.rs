@@ -163,13 +163,17 @@ async fn i6_every_act_leaves_one_audit_row_and_theft_is_named() {
     let session = app.sign_in(READER, "ada@example.org").await;
     let next = app.refresh(READER, text(&session, "refresh_token")).await.assert_ok().body.clone();
     let next = app.refresh(READER, text(&next, "refresh_token")).await.assert_ok().body.clone();
-    app.refresh(READER, text(&session, "refresh_token")).await.assert_problem(400, "refresh_token_already_used");
+    app.refresh(READER, text(&session, "refresh_token"))
+        .await
+        .assert_problem(400, "refresh_token_already_used");
     app.refresh(READER, text(&next, "refresh_token")).await.assert_problem(400, "session_not_found");
     app.advance(Duration::from_secs(61)).await;
     let session = app.sign_in(READER, "ada@example.org").await;
     app.logout(READER, "", text(&session, "access_token")).await;
-    let actions: Vec<String> =
-        sqlx::query_scalar("select action from auth.audit_log order by created_at").fetch_all(&services.sql).await.unwrap();
+    let actions: Vec<String> = sqlx::query_scalar("select action from auth.audit_log order by created_at")
+        .fetch_all(&services.sql)
+        .await
+        .unwrap();
     assert_eq!(actions, ["user_signedup", "refresh_token_reused", "login", "logout"]);
     assert_eq!(services.count("auth.audit_log where ip = '127.0.0.1' and actor_id is not null").await, 4);
     assert_eq!(services.count("auth.audit_log_default").await, 0, "this month has a partition");
@@ -180,7 +184,10 @@ async fn a_banned_account_is_refused_everywhere() {
     let app = TestApp::on_services().await;
     let services = app.services.as_ref().unwrap();
     let session = app.sign_in(READER, "ada@example.org").await;
-    sqlx::query("update auth.users set banned_until = now() + interval '1 hour'").execute(&services.sql).await.unwrap();
+    sqlx::query("update auth.users set banned_until = now() + interval '1 hour'")
+        .execute(&services.sql)
+        .await
+        .unwrap();
     app.refresh(READER, text(&session, "refresh_token")).await.assert_problem(400, "user_banned");
     let user = app.get_with_token(READER, "/auth/v1/user", text(&session, "access_token")).await;
     user.assert_problem(403, "user_banned");

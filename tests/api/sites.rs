@@ -39,7 +39,8 @@ async fn a_site_is_named_by_key_or_host_or_origin_and_contradictions_are_refused
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_that_no_site_lists_changes_nothing() {
     let app = TestApp::on_services().await;
-    for origin in ["http://evil.example", "null", "http://reader.localhost", "https://reader.localhost:8080"] {
+    for origin in ["http://evil.example", "null", "http://reader.localhost", "https://reader.localhost:8080"]
+    {
         let body = Some(json!({"email": "ada@example.org"}).to_string());
         let answer = app.send(READER, Method::POST, "/auth/v1/otp", &[("origin", origin)], body).await;
         answer.assert_problem(403, "origin_not_allowed");
@@ -100,7 +101,10 @@ async fn errors_come_in_the_shape_that_the_caller_reads() {
         let answer = verify(version).await;
         assert!(answer.headers().get("x-supabase-api-version").is_none(), "{version}");
         let body: serde_json::Value = answer.json().await.unwrap();
-        assert_eq!(body, json!({"code": 403, "error_code": "otp_expired", "msg": "Token has expired or is invalid"}));
+        assert_eq!(
+            body,
+            json!({"code": 403, "error_code": "otp_expired", "msg": "Token has expired or is invalid"})
+        );
     }
 }
 
@@ -112,7 +116,9 @@ async fn bearers_that_are_no_tokens_do_no_harm_where_none_is_needed_and_nothing_
         let body = Some(json!({"email": format!("{}@example.org", bearer.len())}).to_string());
         app.send(READER, Method::POST, "/auth/v1/otp", &headers, body).await.assert_ok();
     }
-    let user = async |bearer: &str| app.send(READER, Method::GET, "/auth/v1/user", &[("authorization", bearer)], None).await;
+    let user = async |bearer: &str| {
+        app.send(READER, Method::GET, "/auth/v1/user", &[("authorization", bearer)], None).await
+    };
     user("Bearer doorcode_pub_reader_dev").await.assert_problem(403, "bad_jwt");
     user("bearer a.b.c").await.assert_problem(403, "bad_jwt");
     for none in ["Basic x", "nonsense", "Bearer", "Bearer "] {

@@ -76,6 +76,7 @@ pub(super) struct UserObject {
 /// A way to prove who one is.
 #[derive(Debug, Object)]
 #[oai(skip_serializing_if_is_none)]
+#[expect(clippy::struct_field_names, reason = "the names are the wire's")]
 struct Identity {
     /// The account's id: there is one identity each.
     identity_id: Uuid,
@@ -152,6 +153,7 @@ pub(super) struct KeySet {
 
 /// What a site offers.
 #[derive(Debug, Object)]
+#[expect(clippy::struct_excessive_bools, reason = "the wire's shape")]
 pub(super) struct Settings {
     /// Ways to sign in; only `email` is on.
     external: Value,

@@ -122,7 +122,7 @@ impl VerifyBody {
                 return Err(Problem::invalid("Only the token_hash and type should be provided"));
             }
             (None, Some(link)) => (Presented::Link(link), Rejection::Link),
-            (Some(code), None) => (read_code(&code, &kind, email, phone)?, Rejection::Code),
+            (Some(code), None) => (read_code(&code, &kind, email, phone.as_deref())?, Rejection::Code),
         };
         let purpose = match kind.as_str() {
             "email" => Some(Purpose::Either),
@@ -145,11 +145,11 @@ fn read_code(
     code: &str,
     kind: &str,
     email: Option<String>,
-    phone: Option<String>,
+    phone: Option<&str>,
 ) -> Result<Presented, Problem> {
     if matches!(kind, "sms" | "phone_change") {
         // E.164: a plus, then up to fifteen digits that do not start with a zero.
-        let digits = phone.as_deref().map(|phone| phone.trim_start_matches('+')).unwrap_or_default();
+        let digits = phone.map(|phone| phone.trim_start_matches('+')).unwrap_or_default();
         let well_formed = (1..=15).contains(&digits.len())
             && !digits.starts_with('0')
             && digits.bytes().all(|b| b.is_ascii_digit());

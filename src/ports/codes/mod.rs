@@ -146,7 +146,7 @@ pub enum Codes {
     /// In this process.
     Memory(MemoryCodes),
     /// In Redis.
-    Redis(RedisCodes),
+    Redis(Box<RedisCodes>),
 }
 
 impl Codes {

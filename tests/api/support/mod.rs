@@ -13,7 +13,6 @@ macro_rules! on_both_backends {
     ($($(#[doc = $doc:literal])* async fn $name:ident($app:ident: TestApp) $story:block)*) => {
         $(
             mod $name {
-                #[allow(unused_imports, reason = "not every story needs all that its file imports")]
                 use super::*;
 
                 async fn story($app: TestApp) $story

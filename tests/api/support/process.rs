@@ -36,8 +36,10 @@ fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> 
 /// Runs a command that ends by itself.
 pub(crate) async fn run(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Ended {
     let output = command(arguments, settings, folder).output();
-    let output = tokio::time::timeout(Duration::from_secs(60), output).await.expect("the command ends").unwrap();
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let output =
+        tokio::time::timeout(Duration::from_secs(60), output).await.expect("the command ends").unwrap();
+    let text =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     Ended { code: output.status.code(), output: text }
 }
 
@@ -63,7 +65,9 @@ impl Process {
         let ready = lines.wait_for(|text| text.contains("Ready at ") && text.contains("Ctrl-C stops"));
         let _ = tokio::time::timeout(Duration::from_secs(60), ready).await.map(|seen| seen.map(drop));
         let text = lines.borrow().clone();
-        let Some((_, after)) = text.split_once("Ready at ") else { panic!("the server did not start:\n{text}") };
+        let Some((_, after)) = text.split_once("Ready at ") else {
+            panic!("the server did not start:\n{text}")
+        };
         let address = after.split_whitespace().next().unwrap().to_owned();
         Self { child, lines, address, client: reqwest::Client::new() }
     }
@@ -78,7 +82,12 @@ impl Process {
         self.try_post(host, path, body).await.unwrap()
     }
 
-    pub(crate) async fn try_post(&self, host: &str, path: &str, body: Value) -> reqwest::Result<(StatusCode, Value)> {
+    pub(crate) async fn try_post(
+        &self,
+        host: &str,
+        path: &str,
+        body: Value,
+    ) -> reqwest::Result<(StatusCode, Value)> {
         let request = self
             .client
             .post(format!("{}{path}", self.address))
@@ -101,13 +110,21 @@ impl Process {
     /// The code of the newest mail to an address in the server's own inbox.
     pub(crate) async fn code_from_inbox(&self, email: &str) -> String {
         let log = self.log();
-        let inbox = log.split_whitespace().find(|word| word.starts_with("http://localhost:")).unwrap().to_owned();
+        let inbox =
+            log.split_whitespace().find(|word| word.starts_with("http://localhost:")).unwrap().to_owned();
         for _ in 0..400 {
             let url = format!("{inbox}/api/v1/search?query=to:{email}");
             let found: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
             if let Some(id) = found["messages"][0]["ID"].as_str() {
-                let mail: Value =
-                    self.client.get(format!("{inbox}/api/v1/message/{id}")).send().await.unwrap().json().await.unwrap();
+                let mail: Value = self
+                    .client
+                    .get(format!("{inbox}/api/v1/message/{id}"))
+                    .send()
+                    .await
+                    .unwrap()
+                    .json()
+                    .await
+                    .unwrap();
                 return code_in(mail["Text"].as_str().unwrap());
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -124,7 +141,10 @@ impl Process {
     pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().unwrap().to_string();
         assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("it stops").unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait())
+            .await
+            .expect("it stops")
+            .unwrap();
         (status.code(), self.log())
     }
 }

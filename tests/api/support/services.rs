@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// What `tests/run` says of a service.
 pub(crate) fn setting(name: &str) -> String {
-    #[allow(clippy::disallowed_methods, reason = "tests are told by tests/run where the services are")]
+    #[expect(clippy::disallowed_methods, reason = "tests are told by tests/run where the services are")]
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
 }
 
@@ -33,7 +33,9 @@ impl Services {
         let template = TEMPLATE.get_or_init(make_template).await;
         // Copying locks the template for a moment; another test may be copying too.
         let mut tries = 0;
-        while let Err(error) = as_superuser(&format!("create database {name} template {template} owner {OWNER}")).await {
+        while let Err(error) =
+            as_superuser(&format!("create database {name} template {template} owner {OWNER}")).await
+        {
             tries += 1;
             assert!(tries < 200, "cannot copy the template: {error}");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -66,7 +68,10 @@ impl Services {
 
     /// One number from the database, as its owner.
     pub(crate) async fn count(&self, query: &str) -> i64 {
-        sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {query}"))).fetch_one(&self.sql).await.unwrap()
+        sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {query}")))
+            .fetch_one(&self.sql)
+            .await
+            .unwrap()
     }
 
     /// How many connections to this test's database are in a state, as only a superuser may ask.
