@@ -135,7 +135,8 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<Report> {
     let embedded =
         arguments.embedded.then(|| server::binary(Build::Embedded, &services.folder)).transpose()?;
     let lean = match &arguments.server {
-        Some(path) => path.clone(),
+        // It runs in a folder of its own.
+        Some(path) => path.canonicalize().with_context(|| format!("no server at {}", path.display()))?,
         None => server::binary(Build::Lean, &services.folder)?,
     };
     let sink = Sink::start().await?;

@@ -7,7 +7,6 @@ use super::support::TestApp;
 use super::support::app::{READER, text};
 
 /// Path, body, and the status and code that it gets.
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<(&'static str, String, u16, &'static str)> {
     let long_local = format!("{}@example.org", "a".repeat(65));
     let email = |email: &str| json!({"email": email}).to_string();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::support::services::{login_url, owner_url};
 use super::support::{Services, embedded};
 
-/// A superuser's or owner's connection, which takes on the other roles.
+/// A superuser's connection, which takes on the other roles.
 struct Db(PgConnection);
 
 impl Db {
@@ -39,14 +39,11 @@ impl Db {
     }
 }
 
-/// Runs a story on real PostgreSQL, as the owner that is no superuser, and on the embedded one.
+/// Runs a story on real PostgreSQL and on the embedded one, each time from a superuser's connection: it may take on any
+/// role, and whoever takes one on has no more rights than that role.
 async fn on_both(story: impl AsyncFn(&mut Db)) {
     let services = Services::new().await;
-    // The owner takes on the roles it has made; on PostgreSQL 16 and later that wants to be said.
-    let mut db = Db(PgConnection::connect(&owner_url(&services.name)).await.unwrap());
-    for role in ["anon", "authenticated", "service_role", "doorcode_server"] {
-        super::support::services::as_superuser(&format!("grant {role} to doorcode_owner")).await.unwrap();
-    }
+    let mut db = Db(PgConnection::connect(&services.superuser_url()).await.unwrap());
     story(&mut db).await;
     let folder = embedded::data_folder().await;
     let server = EmbeddedPostgres::start(&folder.path().join("postgres")).await.unwrap();

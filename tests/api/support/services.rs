@@ -61,6 +61,11 @@ impl Services {
         .to_vec()
     }
 
+    /// The database, as the cluster's superuser.
+    pub(crate) fn superuser_url(&self) -> String {
+        url(&self.name, "postgres")
+    }
+
     fn prefix(&self) -> String {
         // At most 32 characters; the random part is what counts.
         format!("t-{}", &self.name["doorcode_".len()..][..24])
