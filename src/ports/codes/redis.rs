@@ -3,32 +3,26 @@
 //! Keys are `<prefix>:{<partition>}:<kind>:…`. The braces are a hash tag (Redis Cluster specification, "Hash tags"):
 //! all keys of an operation share it and so live in one slot. An address picks its partition by its tag.
 
+mod queue;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::streams::{StreamAutoClaimReply, StreamReadOptions, StreamReadReply};
-use redis::{AsyncCommands, AsyncConnectionConfig, RedisError, Script};
+use redis::{AsyncCommands, RedisError, Script};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{
-    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, IssueCode, Issued, MAIL_LEASE, Proof, QueuedMail,
-};
+use super::{Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, IssueCode, Issued, Proof};
 use crate::domain::{AddressTag, ChallengeId, CodeKind};
 use crate::ports::{Dependency, PortError};
 
 static ISSUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("issue.lua")));
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
-
-/// The consumer group of every mail worker.
-const MAILERS: &str = "mailers";
-/// How long a worker waits on Redis for the next mail before it looks around.
-const MAIL_WAIT: Duration = Duration::from_secs(2);
 
 /// How to reach Redis and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -186,123 +180,8 @@ impl RedisCodes {
         Ok(set.is_some())
     }
 
-    pub(super) async fn next_mail(&self, partition: u16) -> Result<Option<QueuedMail>, PortError> {
-        let slot = self.waiting.get(usize::from(partition)).ok_or_else(|| unknown_word("partition"))?;
-        let mut slot = slot.lock().await;
-        let connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.connect_for_waiting().await?,
-        };
-        let outcome = self.read_mail(partition, &mut connection.clone()).await;
-        // A connection that failed is not kept: the next call makes a new one.
-        if outcome.is_ok() {
-            *slot = Some(connection);
-        }
-        outcome
-    }
-
-    pub(super) async fn mail_done(&self, mail: &QueuedMail) -> Result<(), PortError> {
-        let key = self.mail_key(mail.partition);
-        let mut both = redis::pipe();
-        both.atomic().xack(&key, MAILERS, &[&mail.id]).ignore().xdel(&key, &[&mail.id]).ignore();
-        self.within_deadline(both.query_async::<()>(&mut self.shared.clone())).await
-    }
-
-    pub(super) async fn mail_renew(&self, mail: &QueuedMail) -> Result<(), PortError> {
-        self.set_idle(mail, Duration::ZERO).await
-    }
-
-    pub(super) async fn mail_give_back(&self, mail: &QueuedMail) -> Result<(), PortError> {
-        self.set_idle(mail, MAIL_LEASE).await
-    }
-
     pub(super) async fn check(&self) -> Result<(), PortError> {
         self.within_deadline(self.shared.clone().ping::<()>()).await
-    }
-
-    async fn connect_for_waiting(&self) -> Result<MultiplexedConnection, PortError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(MAIL_WAIT + Duration::from_secs(1)));
-        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(store_error)
-    }
-
-    /// First a mail that some worker took and did not finish, then a new one.
-    async fn read_mail(
-        &self,
-        partition: u16,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Option<QueuedMail>, PortError> {
-        let key = self.mail_key(partition);
-        let mail = |id: &redis::streams::StreamId| QueuedMail {
-            job: id.get("job").unwrap_or_default(),
-            partition,
-            id: id.id.clone(),
-        };
-        let abandoned: Result<StreamAutoClaimReply, RedisError> = redis::cmd("XAUTOCLAIM")
-            .arg(&key)
-            .arg(MAILERS)
-            .arg(&self.consumer)
-            .arg(millis(MAIL_LEASE))
-            .arg("0")
-            .arg("COUNT")
-            .arg(1)
-            .query_async(connection)
-            .await;
-        match abandoned {
-            Ok(reply) => {
-                if let Some(id) = reply.claimed.first() {
-                    return Ok(Some(mail(id)));
-                }
-            }
-            // The queue expires with its last code, and its group with it.
-            Err(error) if error.code() == Some("NOGROUP") => {
-                self.make_group(&key, connection).await?;
-            }
-            Err(error) => return Err(store_error(error)),
-        }
-        let options = StreamReadOptions::default()
-            .group(MAILERS, &self.consumer)
-            .count(1)
-            .block(usize::try_from(millis(MAIL_WAIT)).unwrap_or(0));
-        let fresh: Result<Option<StreamReadReply>, RedisError> =
-            connection.xread_options(&[&key], &[">"], &options).await;
-        match fresh {
-            Ok(reply) => {
-                Ok(reply.and_then(|reply| reply.keys.first().and_then(|stream| stream.ids.first().map(mail))))
-            }
-            // Expired while we waited; the next call makes it again.
-            Err(error) if matches!(error.code(), Some("NOGROUP" | "UNBLOCKED")) => Ok(None),
-            Err(error) => Err(store_error(error)),
-        }
-    }
-
-    async fn make_group(&self, key: &str, connection: &mut MultiplexedConnection) -> Result<(), PortError> {
-        let mut make = redis::pipe();
-        make.xgroup_create_mkstream(key, MAILERS, "0").ignore();
-        // An empty queue must not outlive the server by more than a code's life either.
-        make.pexpire(key, i64::try_from(2 * millis(self.settings.limits.life)).unwrap_or(i64::MAX)).ignore();
-        match make.query_async::<()>(connection).await {
-            Ok(()) => Ok(()),
-            // Another worker was first.
-            Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-            Err(error) => Err(store_error(error)),
-        }
-    }
-
-    /// Says how long ago a taken mail was last touched: zero renews it, the whole lease frees it.
-    async fn set_idle(&self, mail: &QueuedMail, idle: Duration) -> Result<(), PortError> {
-        let mut claim = redis::cmd("XCLAIM");
-        claim
-            .arg(self.mail_key(mail.partition))
-            .arg(MAILERS)
-            .arg(&self.consumer)
-            .arg(0)
-            .arg(&mail.id)
-            .arg("IDLE")
-            .arg(millis(idle))
-            .arg("JUSTID");
-        self.within_deadline(claim.query_async::<redis::Value>(&mut self.shared.clone())).await.map(drop)
     }
 
     async fn within_deadline<T>(
