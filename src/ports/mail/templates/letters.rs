@@ -34,39 +34,75 @@ pub(super) fn context(
     words: &Words,
     brand: &Brand<'_>,
 ) -> Result<Context, TemplateError> {
-    let site = Site::of(brand)?;
-    let mut values = BTreeMap::from([("site", site.name.clone()), ("host", site.host.clone())]);
-    let mut context = Context::new();
-    context.insert("site", &site);
-    let at = |when: &DateTime<Utc>, pattern: &str| {
-        let pattern = words.get(SHARED).and_then(|shared| shared.get(pattern));
-        format_time(when, pattern.map_or("", String::as_str))
-    };
+    let mut draft = Draft::new(words, Site::of(brand)?);
     match letter {
         Letter::SignInCode { code, valid_for_minutes: minutes, requested_at, link } => {
             if !matches!(code.len(), 1..=32) || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 return Err(TemplateError::Value("code"));
             }
-            values.insert("minutes", minutes.to_string());
-            values.insert("requested_at", at(requested_at, "date_time")?);
-            values.insert("until", at(&expiry(*requested_at, *minutes)?, "time")?);
-            context.insert("code", code);
-            context.insert("minutes", minutes);
-            context.insert("link", &link.map(parse_url).transpose()?.map(String::from));
+            draft.values.insert("minutes", minutes.to_string());
+            draft.values.insert("until", draft.at(&expiry(*requested_at, *minutes)?, "time")?);
+            draft.fact("requested_label", draft.at(requested_at, "date_time")?);
+            draft.context.insert("code", code);
+            draft.context.insert("minutes", minutes);
+            draft.context.insert("link", &link.map(parse_url).transpose()?.map(String::from));
         }
         Letter::NoAccount { sign_up, requested_at } => {
-            values.insert("requested_at", at(requested_at, "date_time")?);
+            draft.fact("requested_label", draft.at(requested_at, "date_time")?);
             let sign_up = sign_up.as_ref().map(Site::of).transpose()?;
             if let Some(sign_up) = &sign_up {
-                values.insert("sign_up_site", sign_up.name.clone());
-                values.insert("sign_up_host", sign_up.host.clone());
+                draft.values.insert("sign_up_site", sign_up.name.clone());
+                draft.values.insert("sign_up_host", sign_up.host.clone());
             }
-            context.insert("sign_up", &sign_up);
+            draft.context.insert("sign_up", &sign_up);
         }
     }
-    context.insert("shared", &fill_section(words, SHARED, &values));
-    context.insert("words", &fill_section(words, letter.folder(), &values));
-    Ok(context)
+    Ok(draft.finish(letter))
+}
+
+/// A letter while it is being filled.
+struct Draft<'a> {
+    words: &'a Words,
+    /// What phrases may name in braces.
+    values: BTreeMap<&'static str, String>,
+    /// The rows at the foot of a mail, below the site's own.
+    facts: Vec<Fact>,
+    context: Context,
+}
+
+/// A row at the foot of a mail.
+#[derive(Serialize)]
+struct Fact {
+    /// The key of its label among the shared phrases.
+    label: &'static str,
+    /// One line.
+    value: String,
+}
+
+impl<'a> Draft<'a> {
+    fn new(words: &'a Words, site: Site) -> Self {
+        let mut context = Context::new();
+        context.insert("site", &site);
+        let values = BTreeMap::from([("site", site.name), ("host", site.host)]);
+        Self { words, values, facts: Vec::new(), context }
+    }
+
+    /// An instant, written by the shared phrase of that key.
+    fn at(&self, when: &DateTime<Utc>, pattern: &str) -> Result<String, TemplateError> {
+        let pattern = self.words.get(SHARED).and_then(|shared| shared.get(pattern));
+        format_time(when, pattern.map_or("", String::as_str))
+    }
+
+    fn fact(&mut self, label: &'static str, value: String) {
+        self.facts.push(Fact { label, value });
+    }
+
+    fn finish(mut self, letter: &Letter<'_>) -> Context {
+        self.context.insert("facts", &self.facts);
+        self.context.insert("shared", &fill_section(self.words, SHARED, &self.values));
+        self.context.insert("words", &fill_section(self.words, letter.folder(), &self.values));
+        self.context
+    }
 }
 
 /// A [`Brand`] that was checked, as templates see it.
