@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 
 use super::templates::{Brand, Letter, Templates};
 use crate::domain::Locale;
@@ -51,8 +51,16 @@ pub(super) const SAMPLE_SITE: Brand<'static> =
     Brand { name: "Riverside Library", url: "https://library.example.org/" };
 
 /// Every letter in every shape it takes, under the name of its preview file.
-pub(super) fn samples() -> [(&'static str, Letter<'static>); 5] {
+pub(super) fn samples() -> [(&'static str, Letter<'static>); 7] {
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap_or_default();
+    let invitation = |role, inviter, message| Letter::Invitation {
+        library: SAMPLE_LIBRARY,
+        role,
+        inviter,
+        message,
+        link: "https://library.example.org/invitations/dGhpcyBpcyBub3QgYSB0b2tlbiwgb25seSBhIHNhbXBsZQ",
+        expires_at: requested_at + TimeDelta::days(7),
+    };
     let code =
         |code, valid_for_minutes, link| Letter::SignInCode { code, valid_for_minutes, requested_at, link };
     [
@@ -61,8 +69,18 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 5] {
         ("sign-in-code-long", code("7K3QX9M2RV8TA", 10, None)),
         ("no-account", Letter::NoAccount { sign_up: None, requested_at }),
         ("no-account-sign-up", Letter::NoAccount { sign_up: Some(SAMPLE_SIGN_UP), requested_at }),
+        ("invitation", invitation("librarian", Some("Nguyễn Minh An"), Some(SAMPLE_MESSAGE))),
+        ("invitation-bare", invitation("volunteer", None, None)),
     ]
 }
+
+const SAMPLE_LIBRARY: &str = "Hill Street Library";
+
+const SAMPLE_MESSAGE: &str = "Hello Lan,
+
+we would love to have you on the team. It would be two evenings a week at first, mostly at the desk & with new books.
+Ask me anything!
+An";
 
 const SAMPLE_SIGN_UP: Brand<'static> =
     Brand { name: "Riverside Reading Room", url: "https://read.example.org/" };

@@ -29,15 +29,21 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 8] = files![
+const FILES: [(&str, &str); 14] = files![
     "layout.html",
     "layout.txt",
+    "parts/link.html",
+    "parts/message.html",
+    "parts/message.txt",
     "sign_in_code/subject.txt",
     "sign_in_code/body.txt",
     "sign_in_code/body.html",
     "no_account/subject.txt",
     "no_account/body.txt",
     "no_account/body.html",
+    "invitation/subject.txt",
+    "invitation/body.txt",
+    "invitation/body.html",
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
@@ -52,7 +58,13 @@ pub struct Brand<'a> {
     pub url: &'a str,
 }
 
-/// A mail that somebody's sign-in causes. No `Debug`: one variant holds a code in the clear.
+/// A mail that somebody's sign-in causes, or what happens among the staff of a library.
+///
+/// The texts of people may hold anything: of names 64 characters are shown, of messages 1000, and none as more
+/// than text. A library's name is one of them, and the only one in a subject. A `role` is `owner`, `manager`,
+/// `librarian` or `volunteer`. A `link` is an `http` or `https` URL and is shown in full.
+///
+/// No `Debug`: one variant holds a code in the clear, and links can hold a token.
 #[derive(Clone, Copy)]
 pub enum Letter<'a> {
     /// The code that was asked for.
@@ -73,6 +85,21 @@ pub enum Letter<'a> {
         /// When a code was asked for.
         requested_at: DateTime<Utc>,
     },
+    /// To somebody who is asked to join the staff of a library.
+    Invitation {
+        /// The library's name.
+        library: &'a str,
+        /// The role that comes with it.
+        role: &'a str,
+        /// The name of who invites.
+        inviter: Option<&'a str>,
+        /// What they wrote; its line breaks stay.
+        message: Option<&'a str>,
+        /// Where the invitation can be accepted.
+        link: &'a str,
+        /// Until when.
+        expires_at: DateTime<Utc>,
+    },
 }
 
 /// A letter ready to send.
@@ -80,7 +107,8 @@ pub enum Letter<'a> {
 pub struct RenderedMail {
     /// One line without control characters, and without the code.
     pub subject: String,
-    /// The plain text part; lines end in `\n` and stay below 78 columns, but for a host or URL that is longer.
+    /// The plain text part; lines end in `\n` and stay below 78 columns, but for a host, URL or address that is
+    /// longer.
     pub text: String,
     /// The HTML part: one document that loads nothing.
     pub html: String,
@@ -143,7 +171,7 @@ impl Templates {
     ///
     /// # Errors
     /// [`TemplateError::Value`] if a URL is not an absolute `http` or `https` one, a code is not letters and
-    /// digits, or a time is past all calendars.
+    /// digits, a time is past all calendars, a library has no name, or a role is none of ours.
     pub fn render(
         &self,
         letter: &Letter<'_>,

@@ -9,14 +9,15 @@ use serde::Serialize;
 use tera::Context;
 use url::Url;
 
-use super::words::{Words, fill_section, format_time, one_line};
+use super::words::{Words, fill_section, format_time, message_lines, quote, short_name};
 use super::{Brand, Letter, TemplateError};
 
 /// The section of a locale file that every letter uses.
 const SHARED: &str = "layout";
 
-/// The longest name of a site that a mail shows, in characters.
-const MAX_NAME: usize = 64;
+/// The names of roles, as they stand alone and as they stand in a sentence.
+const ROLES: &str = "roles";
+const ROLES_IN_TEXT: &str = "roles_in_text";
 
 impl Letter<'_> {
     /// The folder of its templates and the section of its words.
@@ -24,6 +25,7 @@ impl Letter<'_> {
         match self {
             Self::SignInCode { .. } => "sign_in_code",
             Self::NoAccount { .. } => "no_account",
+            Self::Invitation { .. } => "invitation",
         }
     }
 }
@@ -56,6 +58,15 @@ pub(super) fn context(
             }
             draft.context.insert("sign_up", &sign_up);
         }
+        Letter::Invitation { library, role, inviter, message, link, expires_at } => {
+            draft.library(library)?;
+            draft.role("role", role)?;
+            draft.role_fact(role)?;
+            draft.person("inviter", *inviter);
+            draft.message(*message);
+            draft.link(link)?;
+            draft.values.insert("expires_at", draft.at(expires_at, "date_time")?);
+        }
     }
     Ok(draft.finish(letter))
 }
@@ -79,6 +90,14 @@ struct Fact {
     value: String,
 }
 
+/// What a person wrote to another, and we pass on.
+#[derive(Serialize)]
+struct Message {
+    lines: Vec<String>,
+    /// The same for a text part, each line marked.
+    quoted: String,
+}
+
 impl<'a> Draft<'a> {
     fn new(words: &'a Words, site: Site) -> Self {
         let mut context = Context::new();
@@ -95,6 +114,52 @@ impl<'a> Draft<'a> {
 
     fn fact(&mut self, label: &'static str, value: String) {
         self.facts.push(Fact { label, value });
+    }
+
+    fn library(&mut self, name: &str) -> Result<(), TemplateError> {
+        let name = short_name(name);
+        if name.is_empty() {
+            return Err(TemplateError::Value("library"));
+        }
+        self.fact("library_label", name.clone());
+        self.values.insert("library", name);
+        Ok(())
+    }
+
+    /// A role inside phrases, under `key`.
+    fn role(&mut self, key: &'static str, role: &str) -> Result<(), TemplateError> {
+        let word = self.role_word(ROLES_IN_TEXT, role)?;
+        self.values.insert(key, word);
+        Ok(())
+    }
+
+    fn role_fact(&mut self, role: &str) -> Result<(), TemplateError> {
+        let word = self.role_word(ROLES, role)?;
+        self.fact("role_label", word);
+        Ok(())
+    }
+
+    fn role_word(&self, section: &str, role: &str) -> Result<String, TemplateError> {
+        let word = self.words.get(section).and_then(|roles| roles.get(role));
+        word.cloned().ok_or(TemplateError::Value("role"))
+    }
+
+    /// The name somebody goes by, under `key`; templates ask for `named`, as a name can be nothing at all.
+    fn person(&mut self, key: &'static str, name: Option<&str>) {
+        let name = short_name(name.unwrap_or_default());
+        self.context.insert("named", &!name.is_empty());
+        self.values.insert(key, name);
+    }
+
+    fn message(&mut self, text: Option<&str>) {
+        let lines = message_lines(text.unwrap_or_default());
+        let message = (!lines.is_empty()).then(|| Message { quoted: quote(&lines), lines });
+        self.context.insert("message", &message);
+    }
+
+    fn link(&mut self, url: &str) -> Result<(), TemplateError> {
+        self.context.insert("link", parse_url(url)?.as_str());
+        Ok(())
     }
 
     fn finish(mut self, letter: &Letter<'_>) -> Context {
@@ -123,8 +188,8 @@ impl Site {
         if let Some(port) = url.port() {
             host = format!("{host}:{port}");
         }
-        let name: String = one_line(brand.name).chars().take(MAX_NAME).collect();
-        let name = if name.is_empty() { host.clone() } else { name.trim_end().to_owned() };
+        let name = short_name(brand.name);
+        let name = if name.is_empty() { host.clone() } else { name };
         let initial = name.chars().find(|c| c.is_alphanumeric()).map(|c| c.to_uppercase().collect());
         Ok(Self { initial: initial.unwrap_or_default(), name, host, url: url.into() })
     }

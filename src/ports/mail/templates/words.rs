@@ -50,6 +50,57 @@ fn fill(phrase: &str, values: &BTreeMap<&str, String>) -> Option<String> {
     Some(filled)
 }
 
+/// The longest name that a mail shows, in characters.
+const MAX_NAME: usize = 64;
+
+/// The longest message of a person that a mail shows, in characters.
+const MAX_MESSAGE: usize = 1000;
+
+/// The most lines such a message is given: what we say ourselves must not be pushed out of sight.
+const MAX_MESSAGE_LINES: usize = 30;
+
+/// What a name shows of itself: one line of at most 64 characters, maybe none.
+pub(super) fn short_name(value: &str) -> String {
+    let name: String = one_line(value).chars().take(MAX_NAME).collect();
+    name.trim_end().to_owned()
+}
+
+/// A message as its writer broke it, bounded, each line clean and at most one blank between two; maybe none.
+pub(super) fn message_lines(value: &str) -> Vec<String> {
+    let mut lines: Vec<String> = value.replace("\r\n", "\n").split(['\n', '\r']).map(one_line).collect();
+    lines.dedup_by(|line, before| line.is_empty() && before.is_empty());
+    let clean = lines.join("\n");
+    let clean = clean.trim_matches('\n');
+    let shown = match clean.char_indices().nth(MAX_MESSAGE) {
+        Some(_) => clean.chars().take(MAX_MESSAGE - 1).chain(['…']).collect(),
+        None => clean.to_owned(),
+    };
+    // The last piece is all that is left, and becomes one line.
+    let lines = shown.splitn(MAX_MESSAGE_LINES, '\n').map(one_line);
+    if shown.is_empty() { Vec::new() } else { lines.collect() }
+}
+
+/// Marks every line of a message in a text part, so that none can pass for a line of ours. A word that is
+/// longer than a line is broken.
+pub(super) fn quote(lines: &[String]) -> String {
+    const MARK: &str = "> ";
+    let room = TEXT_WIDTH - MARK.len();
+    let mut quoted = String::new();
+    for line in lines {
+        let mut pieces = Vec::new();
+        for word in line.split_whitespace() {
+            let chars: Vec<char> = word.chars().collect();
+            pieces.extend(chars.chunks(room).map(String::from_iter));
+        }
+        if pieces.is_empty() {
+            quoted.push_str(MARK);
+        }
+        fold(&mut quoted, MARK, pieces.iter().map(String::as_str));
+        quoted.push('\n');
+    }
+    quoted
+}
+
 /// One line of clean text: white space and control characters become single spaces, invisible direction
 /// marks, which can make a name read as another one, go.
 pub(super) fn one_line(value: &str) -> String {
@@ -74,25 +125,30 @@ pub(super) fn wrap(text: &str) -> String {
         }
         blank = false;
         let indent = &line[..line.len() - line.trim_start().len()];
-        let mut column = 0;
-        for word in line.split_whitespace() {
-            let width = word.chars().count();
-            if column > 0 && column + 1 + width <= TEXT_WIDTH {
-                wrapped.push(' ');
-                column += 1;
-            } else {
-                if column > 0 {
-                    wrapped.push('\n');
-                }
-                wrapped.push_str(indent);
-                column = indent.chars().count();
-            }
-            wrapped.push_str(word);
-            column += width;
-        }
+        fold(&mut wrapped, indent, line.split_whitespace());
         wrapped.push('\n');
     }
     wrapped.truncate(wrapped.trim_end().len());
     wrapped.push('\n');
     wrapped
+}
+
+/// Writes words with spaces between, and begins each line they need with `start`; ends none.
+fn fold<'a>(text: &mut String, start: &str, words: impl Iterator<Item = &'a str>) {
+    let mut column = 0;
+    for word in words {
+        let width = word.chars().count();
+        if column > 0 && column + 1 + width <= TEXT_WIDTH {
+            text.push(' ');
+            column += 1;
+        } else {
+            if column > 0 {
+                text.push('\n');
+            }
+            text.push_str(start);
+            column = start.chars().count();
+        }
+        text.push_str(word);
+        column += width;
+    }
 }
