@@ -51,7 +51,7 @@ pub(super) const SAMPLE_SITE: Brand<'static> =
     Brand { name: "Riverside Library", url: "https://library.example.org/" };
 
 /// Every letter in every shape it takes, under the name of its preview file.
-pub(super) fn samples() -> [(&'static str, Letter<'static>); 7] {
+pub(super) fn samples() -> [(&'static str, Letter<'static>); 13] {
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap_or_default();
     let invitation = |role, inviter, message| Letter::Invitation {
         library: SAMPLE_LIBRARY,
@@ -60,6 +60,20 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 7] {
         message,
         link: "https://library.example.org/invitations/dGhpcyBpcyBub3QgYSB0b2tlbiwgb25seSBhIHNhbXBsZQ",
         expires_at: requested_at + TimeDelta::days(7),
+    };
+    let access_requested = |requester, message| Letter::AccessRequested {
+        library: SAMPLE_LIBRARY,
+        requester,
+        requester_email: "lan.tran@example.net",
+        message,
+        link: "https://library.example.org/hill-street/staff/requests",
+    };
+    let access_decided = |approved, role, note| Letter::AccessDecided {
+        library: SAMPLE_LIBRARY,
+        approved,
+        role,
+        note,
+        link: "https://library.example.org/hill-street",
     };
     let code =
         |code, valid_for_minutes, link| Letter::SignInCode { code, valid_for_minutes, requested_at, link };
@@ -71,16 +85,25 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 7] {
         ("no-account-sign-up", Letter::NoAccount { sign_up: Some(SAMPLE_SIGN_UP), requested_at }),
         ("invitation", invitation("librarian", Some("Nguyễn Minh An"), Some(SAMPLE_MESSAGE))),
         ("invitation-bare", invitation("volunteer", None, None)),
+        ("access-requested", access_requested(Some("Trần Thị Lan"), Some(SAMPLE_MESSAGE))),
+        ("access-requested-bare", access_requested(None, None)),
+        ("access-approved", access_decided(true, Some("manager"), Some(SAMPLE_NOTE))),
+        ("access-approved-bare", access_decided(true, None, None)),
+        ("access-declined", access_decided(false, None, Some(SAMPLE_NOTE))),
+        ("access-declined-bare", access_decided(false, None, None)),
     ]
 }
 
 const SAMPLE_LIBRARY: &str = "Hill Street Library";
 
-const SAMPLE_MESSAGE: &str = "Hello Lan,
+const SAMPLE_MESSAGE: &str = "Hello,
 
-we would love to have you on the team. It would be two evenings a week at first, mostly at the desk & with new books.
+we spoke at the book fair last week. It would be two evenings a week at first, at the desk & with new books.
 Ask me anything!
-An";
+";
+
+const SAMPLE_NOTE: &str =
+    "Thank you for your offer. Please come by on Saturday, so that we can talk about it.";
 
 const SAMPLE_SIGN_UP: Brand<'static> =
     Brand { name: "Riverside Reading Room", url: "https://read.example.org/" };

@@ -29,7 +29,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 14] = files![
+const FILES: [(&str, &str); 20] = files![
     "layout.html",
     "layout.txt",
     "parts/link.html",
@@ -44,6 +44,12 @@ const FILES: [(&str, &str); 14] = files![
     "invitation/subject.txt",
     "invitation/body.txt",
     "invitation/body.html",
+    "access_requested/subject.txt",
+    "access_requested/body.txt",
+    "access_requested/body.html",
+    "access_decided/subject.txt",
+    "access_decided/body.txt",
+    "access_decided/body.html",
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
@@ -99,6 +105,32 @@ pub enum Letter<'a> {
         link: &'a str,
         /// Until when.
         expires_at: DateTime<Utc>,
+    },
+    /// To who may decide it: somebody asks to join the staff of a library.
+    AccessRequested {
+        /// The library's name.
+        library: &'a str,
+        /// The name of who asks.
+        requester: Option<&'a str>,
+        /// The address they signed in with, in ASCII.
+        requester_email: &'a str,
+        /// What they wrote; its line breaks stay.
+        message: Option<&'a str>,
+        /// Where it is decided.
+        link: &'a str,
+    },
+    /// To who asked: the answer.
+    AccessDecided {
+        /// The library's name.
+        library: &'a str,
+        /// Whether they are staff now.
+        approved: bool,
+        /// As what. Says nothing where the answer is no.
+        role: Option<&'a str>,
+        /// What was written with the answer; its line breaks stay.
+        note: Option<&'a str>,
+        /// The library's pages if the answer is yes, otherwise any page of the site.
+        link: &'a str,
     },
 }
 
@@ -171,7 +203,7 @@ impl Templates {
     ///
     /// # Errors
     /// [`TemplateError::Value`] if a URL is not an absolute `http` or `https` one, a code is not letters and
-    /// digits, a time is past all calendars, a library has no name, or a role is none of ours.
+    /// digits, a time is past all calendars, a library has no name, an address is none, or a role is none of ours.
     pub fn render(
         &self,
         letter: &Letter<'_>,

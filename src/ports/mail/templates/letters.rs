@@ -20,12 +20,23 @@ const ROLES: &str = "roles";
 const ROLES_IN_TEXT: &str = "roles_in_text";
 
 impl Letter<'_> {
-    /// The folder of its templates and the section of its words.
+    /// The folder of its templates, and the section of the words that all its forms have.
     pub(super) fn folder(&self) -> &'static str {
         match self {
             Self::SignInCode { .. } => "sign_in_code",
             Self::NoAccount { .. } => "no_account",
             Self::Invitation { .. } => "invitation",
+            Self::AccessRequested { .. } => "access_requested",
+            Self::AccessDecided { .. } => "access_decided",
+        }
+    }
+
+    /// The section of the words that only this form of the letter has.
+    fn form(&self) -> Option<&'static str> {
+        match self {
+            Self::AccessDecided { approved: true, .. } => Some("access_approved"),
+            Self::AccessDecided { approved: false, .. } => Some("access_declined"),
+            _ => None,
         }
     }
 }
@@ -66,6 +77,26 @@ pub(super) fn context(
             draft.message(*message);
             draft.link(link)?;
             draft.values.insert("expires_at", draft.at(expires_at, "date_time")?);
+        }
+        Letter::AccessRequested { library, requester, requester_email, message, link } => {
+            let email = check_address(requester_email)?;
+            draft.library(library)?;
+            draft.person("requester", *requester);
+            draft.values.insert("requester_email", email.to_owned());
+            draft.fact("address_label", email.to_owned());
+            draft.message(*message);
+            draft.link(link)?;
+        }
+        Letter::AccessDecided { library, approved, role, note, link } => {
+            draft.library(library)?;
+            let role = role.filter(|_| *approved);
+            if let Some(role) = role {
+                draft.role("role", role)?;
+                draft.role_fact(role)?;
+            }
+            draft.context.insert("with_role", &role.is_some());
+            draft.message(*note);
+            draft.link(link)?;
         }
     }
     Ok(draft.finish(letter))
@@ -165,7 +196,11 @@ impl<'a> Draft<'a> {
     fn finish(mut self, letter: &Letter<'_>) -> Context {
         self.context.insert("facts", &self.facts);
         self.context.insert("shared", &fill_section(self.words, SHARED, &self.values));
-        self.context.insert("words", &fill_section(self.words, letter.folder(), &self.values));
+        let mut words = fill_section(self.words, letter.folder(), &self.values);
+        if let Some(form) = letter.form() {
+            words.extend(fill_section(self.words, form, &self.values));
+        }
+        self.context.insert("words", &words);
         self.context
     }
 }
@@ -201,6 +236,13 @@ fn parse_url(url: &str) -> Result<Url, TemplateError> {
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
         .ok_or(TemplateError::Value("URL"))
+}
+
+/// An address to be copied: one word without a letter that looks like another (RFC 5321 §4.5.3.1.3 for its length).
+fn check_address(email: &str) -> Result<&str, TemplateError> {
+    let parts = email.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
+    let one_word = email.len() <= 254 && email.bytes().all(|byte| byte.is_ascii_graphic());
+    if parts.is_some() && one_word { Ok(email) } else { Err(TemplateError::Value("address")) }
 }
 
 fn expiry(requested_at: DateTime<Utc>, minutes: u64) -> Result<DateTime<Utc>, TemplateError> {
