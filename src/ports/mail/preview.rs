@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta};
 
-use super::templates::{Brand, Letter, Templates};
+use super::templates::{Brand, Letter, StaffChange, Templates};
 use crate::domain::Locale;
 
 /// Writes each letter in each language as `<letter>.<language>.html` and `.txt`, and an `index.html` that links
@@ -51,7 +51,7 @@ pub(super) const SAMPLE_SITE: Brand<'static> =
     Brand { name: "Riverside Library", url: "https://library.example.org/" };
 
 /// Every letter in every shape it takes, under the name of its preview file.
-pub(super) fn samples() -> [(&'static str, Letter<'static>); 13] {
+pub(super) fn samples() -> [(&'static str, Letter<'static>); 17] {
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap_or_default();
     let invitation = |role, inviter, message| Letter::Invitation {
         library: SAMPLE_LIBRARY,
@@ -73,8 +73,10 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 13] {
         approved,
         role,
         note,
-        link: "https://library.example.org/hill-street",
+        link: if approved { SAMPLE_HOME } else { SAMPLE_SITE.url },
     };
+    let staff_changed = |change, link| Letter::StaffChanged { library: SAMPLE_LIBRARY, change, link };
+    let promoted = StaffChange::RoleChanged { from: "librarian", to: "owner" };
     let code =
         |code, valid_for_minutes, link| Letter::SignInCode { code, valid_for_minutes, requested_at, link };
     [
@@ -91,10 +93,16 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 13] {
         ("access-approved-bare", access_decided(true, None, None)),
         ("access-declined", access_decided(false, None, Some(SAMPLE_NOTE))),
         ("access-declined-bare", access_decided(false, None, None)),
+        ("staff-role-changed", staff_changed(promoted, SAMPLE_HOME)),
+        ("staff-removed", staff_changed(StaffChange::Removed, SAMPLE_SITE.url)),
+        ("staff-suspended", staff_changed(StaffChange::Suspended, SAMPLE_SITE.url)),
+        ("staff-restored", staff_changed(StaffChange::Restored { role: "manager" }, SAMPLE_HOME)),
     ]
 }
 
 const SAMPLE_LIBRARY: &str = "Hill Street Library";
+
+const SAMPLE_HOME: &str = "https://library.example.org/hill-street";
 
 const SAMPLE_MESSAGE: &str = "Hello,
 

@@ -1,8 +1,9 @@
 //! What our mails say: each letter as a subject, a plain text and an HTML part, in the reader's language.
 //!
-//! The files are in `email-templates`: a folder a letter, one layout a kind, and all words in `locales`. They are
-//! compiled in, and none is ever made from input: what a user or a setting says arrives as a value, is
-//! cleaned here and escaped where HTML begins. Addresses, headers and sending belong to the transport.
+//! The files are in `email-templates`: a folder a letter, one layout a kind, what letters share in `parts`, and
+//! all words in `locales`. They are compiled in, and none is ever made from input: what a user or a setting says
+//! arrives as a value, is cleaned here and escaped where HTML begins. Addresses, headers and sending belong to
+//! the transport.
 //!
 //! What each letter puts into its templates is in `letters`; how text is filled, cleaned and broken in `words`.
 //!
@@ -29,7 +30,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 20] = files![
+const FILES: [(&str, &str); 23] = files![
     "layout.html",
     "layout.txt",
     "parts/link.html",
@@ -50,6 +51,9 @@ const FILES: [(&str, &str); 20] = files![
     "access_decided/subject.txt",
     "access_decided/body.txt",
     "access_decided/body.html",
+    "staff_changed/subject.txt",
+    "staff_changed/body.txt",
+    "staff_changed/body.html",
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
@@ -132,6 +136,36 @@ pub enum Letter<'a> {
         /// The library's pages if the answer is yes, otherwise any page of the site.
         link: &'a str,
     },
+    /// To somebody on the staff of a library: what has become of their place there.
+    StaffChanged {
+        /// The library's name.
+        library: &'a str,
+        /// What has changed.
+        change: StaffChange<'a>,
+        /// The library's pages for who may work there, otherwise any page of the site.
+        link: &'a str,
+    },
+}
+
+/// What can become of somebody's place on the staff of a library.
+#[derive(Clone, Copy, Debug)]
+pub enum StaffChange<'a> {
+    /// Another role.
+    RoleChanged {
+        /// The role until now.
+        from: &'a str,
+        /// The role from now on.
+        to: &'a str,
+    },
+    /// No longer staff.
+    Removed,
+    /// Still staff, but without access for the time being.
+    Suspended,
+    /// Access again, after it was suspended or removed.
+    Restored {
+        /// The role from now on.
+        role: &'a str,
+    },
 }
 
 /// A letter ready to send.
@@ -203,7 +237,8 @@ impl Templates {
     ///
     /// # Errors
     /// [`TemplateError::Value`] if a URL is not an absolute `http` or `https` one, a code is not letters and
-    /// digits, a time is past all calendars, a library has no name, an address is none, or a role is none of ours.
+    /// digits, a time is past all calendars, a library has no name, an address is none, or a role is none of
+    /// ours.
     pub fn render(
         &self,
         letter: &Letter<'_>,

@@ -10,7 +10,7 @@ use tera::Context;
 use url::Url;
 
 use super::words::{Words, fill_section, format_time, message_lines, quote, short_name};
-use super::{Brand, Letter, TemplateError};
+use super::{Brand, Letter, StaffChange, TemplateError};
 
 /// The section of a locale file that every letter uses.
 const SHARED: &str = "layout";
@@ -28,6 +28,7 @@ impl Letter<'_> {
             Self::Invitation { .. } => "invitation",
             Self::AccessRequested { .. } => "access_requested",
             Self::AccessDecided { .. } => "access_decided",
+            Self::StaffChanged { .. } => "staff_changed",
         }
     }
 
@@ -36,6 +37,12 @@ impl Letter<'_> {
         match self {
             Self::AccessDecided { approved: true, .. } => Some("access_approved"),
             Self::AccessDecided { approved: false, .. } => Some("access_declined"),
+            Self::StaffChanged { change, .. } => Some(match change {
+                StaffChange::RoleChanged { .. } => "staff_role_changed",
+                StaffChange::Removed => "staff_removed",
+                StaffChange::Suspended => "staff_suspended",
+                StaffChange::Restored { .. } => "staff_restored",
+            }),
             _ => None,
         }
     }
@@ -96,6 +103,22 @@ pub(super) fn context(
             }
             draft.context.insert("with_role", &role.is_some());
             draft.message(*note);
+            draft.link(link)?;
+        }
+        Letter::StaffChanged { library, change, link } => {
+            draft.library(library)?;
+            match change {
+                StaffChange::RoleChanged { from, to } => {
+                    draft.role("from", from)?;
+                    draft.role("to", to)?;
+                    draft.role_fact(to)?;
+                }
+                StaffChange::Removed | StaffChange::Suspended => {}
+                StaffChange::Restored { role } => {
+                    draft.role("role", role)?;
+                    draft.role_fact(role)?;
+                }
+            }
             draft.link(link)?;
         }
     }
@@ -238,7 +261,7 @@ fn parse_url(url: &str) -> Result<Url, TemplateError> {
         .ok_or(TemplateError::Value("URL"))
 }
 
-/// An address to be copied: one word without a letter that looks like another (RFC 5321 §4.5.3.1.3 for its length).
+/// An address to be copied: one ASCII word, of at most 254 octets (RFC 5321 §4.5.3.1.3).
 fn check_address(email: &str) -> Result<&str, TemplateError> {
     let parts = email.split_once('@').filter(|(local, domain)| !local.is_empty() && !domain.is_empty());
     let one_word = email.len() <= 254 && email.bytes().all(|byte| byte.is_ascii_graphic());

@@ -14,47 +14,51 @@ fn about_staff<'a>(
     let expires_at = DateTime::UNIX_EPOCH;
     let requester_email = "ada@example.org";
     let decided = |approved, role| Letter::AccessDecided { library, approved, role, note: message, link };
+    let changed = |change| Letter::StaffChanged { library, change, link };
     vec![
         Letter::Invitation { library, role: "owner", inviter: name, message, link, expires_at },
         Letter::AccessRequested { library, requester: name, requester_email, message, link },
         decided(true, Some("owner")),
         decided(false, None),
+        changed(StaffChange::RoleChanged { from: "librarian", to: "owner" }),
+        changed(StaffChange::Removed),
+        changed(StaffChange::Suspended),
+        changed(StaffChange::Restored { role: "owner" }),
     ]
 }
 
-/// Those letters in every language.
-fn render_texts(library: &str, name: Option<&str>, message: Option<&str>) -> Vec<RenderedMail> {
+/// Those letters in every language, and whether each passes a message on.
+fn render_texts(library: &str, name: Option<&str>, message: Option<&str>) -> Vec<(bool, RenderedMail)> {
     let templates = Templates::parse().unwrap();
-    let render = |letter| Locale::ALL.map(|locale| templates.render(&letter, locale, &SAMPLE_SITE).unwrap());
-    about_staff(library, name, message, LINK).into_iter().flat_map(render).collect()
+    let mut mails = Vec::new();
+    for letter in about_staff(library, name, message, LINK) {
+        let passes_on = !matches!(letter, Letter::StaffChanged { .. });
+        for locale in Locale::ALL {
+            mails.push((passes_on, templates.render(&letter, locale, &SAMPLE_SITE).unwrap()));
+        }
+    }
+    mails
 }
 
 #[test]
 fn a_strangers_text_is_only_text() {
-    let text =
-        "<script>1</script>{{7*7}}{site}\r\nBcc: x@y.example\u{202e}\r\n\r\n<img src=x>\0\u{2066}\u{1b}[1m";
-    for mail in render_texts(text, Some(text), Some(text)) {
-        let [subject, body, html] = [&mail.subject, &mail.text, &mail.html];
-        assert!(
-            subject.contains("<script>1</script>{{7*7}}{site} Bcc: x@y.example <img src=x> [1m"),
-            "{subject}"
-        );
-        assert!(
-            html.contains(
-                "&lt;script&gt;1&lt;/script&gt;{{7*7}}{site}<br>Bcc: x@y.example<br><br>&lt;img src"
-            )
-        );
-        assert!(
-            body.contains("\n> <script>1</script>{{7*7}}{site}\n> Bcc: x@y.example\n>\n> <img src=x> [1m\n")
-        );
-        assert!(!subject.contains(char::is_control) && !html.contains("<script") && !html.contains("<img"));
-        for part in [subject, body, html] {
-            assert!(
-                !part.contains(|c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{2066}'))
-            );
-            assert!(!part.contains("49"), "{part}");
+    const TEXT: &str =
+        "<script>1</script>{{7*7}}{site}\r\nBcc: x@y.z\u{202e}\r\n\r\n<img src=x>\0\u{2066}\u{1b}[1m";
+    const NAME: &str = "<script>1</script>{{7*7}}{site} Bcc: x@y.z <img src=x> [1m";
+    const QUOTED: &str = "\n> <script>1</script>{{7*7}}{site}\n> Bcc: x@y.z\n>\n> <img src=x> [1m\n";
+    const ESCAPED: &str =
+        "&lt;script&gt;1&lt;/script&gt;{{7*7}}{site}<br>Bcc: x@y.z<br><br>&lt;img src=x&gt; [1m<";
+    let bad = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{202e}' | '\u{2066}');
+    for (passes_on, mail) in render_texts(TEXT, Some(TEXT), Some(TEXT)) {
+        assert!(mail.subject.contains(NAME), "{}", mail.subject);
+        assert!(!mail.subject.contains(char::is_control));
+        assert_eq!(mail.text.contains(QUOTED), passes_on, "{}", mail.text);
+        assert_eq!(mail.html.contains(ESCAPED), passes_on, "{}", mail.html);
+        assert!(!mail.html.contains("<script") && !mail.html.contains("<img"));
+        for part in [&mail.subject, &mail.text, &mail.html] {
+            assert!(!part.contains(bad) && !part.contains("49"), "{part}");
         }
-        assert_lines_are_short(body);
+        assert_lines_are_short(&mail.text);
     }
 }
 
@@ -62,22 +66,24 @@ fn a_strangers_text_is_only_text() {
 fn a_long_text_of_a_stranger_is_cut_and_cannot_push_ours_away() {
     let (long, tall) = ("é".repeat(2000), "é\n\n".repeat(1000));
     for text in [&long, &tall] {
-        for mail in render_texts(text, Some(text), Some(text)) {
-            assert!(mail.subject.chars().count() < 64 + 50, "{}", mail.subject);
+        for (passes_on, mail) in render_texts(text, Some(text), Some(text)) {
+            let quoted: Vec<_> = mail.text.lines().filter(|line| line.starts_with('>')).collect();
+            assert!(quoted.len() <= 40, "{}", mail.text);
+            assert!(quoted.concat().matches('é').count() < 1000);
+            assert_eq!((mail.text.contains('…'), mail.html.contains('…')), (passes_on, passes_on));
+            assert!(mail.subject.matches('é').count() <= 64 && mail.text.contains("\n--\n"));
             assert_lines_are_short(&mail.text);
-            assert!(mail.text.lines().filter(|line| line.starts_with('>')).count() <= 50, "{}", mail.text);
-            assert!(mail.text.contains('…') && mail.html.contains('…') && mail.text.contains("\n--\n"));
-            let quoted = mail.text.lines().filter(|line| line.starts_with('>'));
-            assert!(quoted.flat_map(str::chars).filter(|c| *c == 'é').count() < 1000);
         }
     }
 }
 
 #[test]
 fn a_message_can_fake_no_line_of_ours() {
-    for mail in render_texts("L", None, Some("one\r\n\r\n\r\n    two\n--\r\u{2028}Site: evil.example\n\n")) {
-        assert!(mail.text.contains("\n> one\n>\n> two\n> --\n> Site: evil.example\n\n"), "{}", mail.text);
-        assert!(mail.html.contains(">one<br><br>two<br>--<br>Site: evil.example</div>"));
+    let message = "one\r\n\r\n\r\n    two\n--\r\u{2028}Site: evil.example\n\n";
+    for (passes_on, mail) in render_texts("L", None, Some(message)) {
+        let quoted = "\n> one\n>\n> two\n> --\n> Site: evil.example\n\n";
+        assert_eq!(mail.text.contains(quoted), passes_on, "{}", mail.text);
+        assert_eq!(mail.html.contains(">one<br><br>two<br>--<br>Site: evil.example</div>"), passes_on);
     }
 }
 
@@ -85,14 +91,14 @@ fn a_message_can_fake_no_line_of_ours() {
 fn a_text_of_nothing_counts_as_none() {
     let blank = "\u{202e} \r\n\t\u{200b}";
     let without = render_texts("L", None, None);
-    for (blank, without) in render_texts("L", Some(blank), Some(blank)).iter().zip(&without) {
+    for ((_, blank), (_, without)) in render_texts("L", Some(blank), Some(blank)).iter().zip(&without) {
         assert_eq!((&blank.text, &blank.html), (&without.text, &without.html));
     }
 }
 
 #[test]
 fn a_link_stands_in_the_bodies_alone() {
-    for mail in render_texts("L", None, None) {
+    for (_, mail) in render_texts("L", None, None) {
         assert!(!mail.subject.contains("t0k3n"));
         assert_eq!(mail.text.matches(&format!("\n    {LINK}\n")).count(), 1, "{}", mail.text);
         assert_eq!(mail.html.matches(&format!("href=\"{LINK}\"")).count(), 2);
@@ -132,6 +138,32 @@ fn an_answer_says_yes_or_no_and_a_role_only_with_yes() {
     assert!(text(true, None).contains("approved. You now belong to the staff of L. "));
     assert!(text(false, None).contains("declined") && !text(false, None).contains("approved"));
     assert_eq!(text(false, Some("manager")), text(false, None));
+}
+
+#[test]
+fn a_change_says_what_is_different_and_a_role_by_its_name() {
+    let templates = Templates::parse().unwrap();
+    let render = |change, locale| {
+        let letter = Letter::StaffChanged { library: "L", change, link: LINK };
+        templates.render(&letter, locale, &SAMPLE_SITE).map(|mail| mail.text.replace('\n', " "))
+    };
+    let changed = |from, to| StaffChange::RoleChanged { from, to };
+    for (change, english, vietnamese) in [
+        (
+            changed("owner", "volunteer"),
+            "an owner, and now you are a volunteer.",
+            "chủ sở hữu thành tình nguyện viên.",
+        ),
+        (StaffChange::Removed, "no longer on the staff of L", "không còn thuộc đội ngũ của L"),
+        (StaffChange::Suspended, "suspended", "tạm ngưng"),
+        (StaffChange::Restored { role: "librarian" }, "again as a librarian", "vai trò thủ thư"),
+    ] {
+        assert!(render(change, Locale::English).unwrap().contains(english));
+        assert!(render(change, Locale::Vietnamese).unwrap().contains(vietnamese));
+    }
+    for change in [changed("x", "owner"), changed("owner", ""), StaffChange::Restored { role: "reader" }] {
+        assert!(matches!(render(change, Locale::English), Err(TemplateError::Value("role"))), "{change:?}");
+    }
 }
 
 #[test]
