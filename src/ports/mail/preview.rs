@@ -7,9 +7,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 
-use super::templates::{Brand, Letter, Templates};
+use super::templates::{Brand, Letter, StaffChange, Templates};
 use crate::domain::Locale;
 
 /// Writes each letter in each language as `<letter>.<language>.html` and `.txt`, and an `index.html` that links
@@ -51,8 +51,32 @@ pub(super) const SAMPLE_SITE: Brand<'static> =
     Brand { name: "Riverside Library", url: "https://library.example.org/" };
 
 /// Every letter in every shape it takes, under the name of its preview file.
-pub(super) fn samples() -> [(&'static str, Letter<'static>); 5] {
+pub(super) fn samples() -> [(&'static str, Letter<'static>); 17] {
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap_or_default();
+    let invitation = |role, inviter, message| Letter::Invitation {
+        library: SAMPLE_LIBRARY,
+        role,
+        inviter,
+        message,
+        link: "https://library.example.org/invitations/dGhpcyBpcyBub3QgYSB0b2tlbiwgb25seSBhIHNhbXBsZQ",
+        expires_at: requested_at + TimeDelta::days(7),
+    };
+    let access_requested = |requester, message| Letter::AccessRequested {
+        library: SAMPLE_LIBRARY,
+        requester,
+        requester_email: "lan.tran@example.net",
+        message,
+        link: "https://library.example.org/hill-street/staff/requests",
+    };
+    let access_decided = |approved, role, note| Letter::AccessDecided {
+        library: SAMPLE_LIBRARY,
+        approved,
+        role,
+        note,
+        link: if approved { SAMPLE_HOME } else { SAMPLE_SITE.url },
+    };
+    let staff_changed = |change, link| Letter::StaffChanged { library: SAMPLE_LIBRARY, change, link };
+    let promoted = StaffChange::RoleChanged { from: "librarian", to: "owner" };
     let code =
         |code, valid_for_minutes, link| Letter::SignInCode { code, valid_for_minutes, requested_at, link };
     [
@@ -61,8 +85,33 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 5] {
         ("sign-in-code-long", code("7K3QX9M2RV8TA", 10, None)),
         ("no-account", Letter::NoAccount { sign_up: None, requested_at }),
         ("no-account-sign-up", Letter::NoAccount { sign_up: Some(SAMPLE_SIGN_UP), requested_at }),
+        ("invitation", invitation("librarian", Some("Nguyễn Minh An"), Some(SAMPLE_MESSAGE))),
+        ("invitation-bare", invitation("volunteer", None, None)),
+        ("access-requested", access_requested(Some("Trần Thị Lan"), Some(SAMPLE_MESSAGE))),
+        ("access-requested-bare", access_requested(None, None)),
+        ("access-approved", access_decided(true, Some("manager"), Some(SAMPLE_NOTE))),
+        ("access-approved-bare", access_decided(true, None, None)),
+        ("access-declined", access_decided(false, None, Some(SAMPLE_NOTE))),
+        ("access-declined-bare", access_decided(false, None, None)),
+        ("staff-role-changed", staff_changed(promoted, SAMPLE_HOME)),
+        ("staff-removed", staff_changed(StaffChange::Removed, SAMPLE_SITE.url)),
+        ("staff-suspended", staff_changed(StaffChange::Suspended, SAMPLE_SITE.url)),
+        ("staff-restored", staff_changed(StaffChange::Restored { role: "manager" }, SAMPLE_HOME)),
     ]
 }
+
+const SAMPLE_LIBRARY: &str = "Hill Street Library";
+
+const SAMPLE_HOME: &str = "https://library.example.org/hill-street";
+
+const SAMPLE_MESSAGE: &str = "Hello,
+
+we spoke at the book fair last week. It would be two evenings a week at first, at the desk & with new books.
+Ask me anything!
+";
+
+const SAMPLE_NOTE: &str =
+    "Thank you for your offer. Please come by on Saturday, so that we can talk about it.";
 
 const SAMPLE_SIGN_UP: Brand<'static> =
     Brand { name: "Riverside Reading Room", url: "https://read.example.org/" };
