@@ -11,6 +11,7 @@ create table public.user_profiles (
     social_links jsonb not null default '{"website": null, "goodreads": null, "twitter": null, "instagram": null}',
     reading_stats jsonb not null
         default '{"books_read": 0, "reviews_written": 0, "favorite_genres": [], "reading_goal_yearly": null}',
+    version integer not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint user_profiles_email_key unique (email),
@@ -33,6 +34,7 @@ create table public.user_preferences (
     interface jsonb not null default '{
         "preferred_language": "en", "preferred_country": "US", "theme": "system",
         "books_per_page": 20, "default_view": "grid"}',
+    version integer not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint user_preferences_notifications_object check (jsonb_typeof(notifications) = 'object'),
@@ -40,10 +42,10 @@ create table public.user_preferences (
     constraint user_preferences_interface_object check (jsonb_typeof(interface) = 'object')
 );
 
-create trigger user_profiles_touch_updated_at before update on public.user_profiles
-    for each row execute function auth.touch_updated_at();
-create trigger user_preferences_touch_updated_at before update on public.user_preferences
-    for each row execute function auth.touch_updated_at();
+create trigger user_profiles_touch_version before update on public.user_profiles
+    for each row execute function auth.touch_version();
+create trigger user_preferences_touch_version before update on public.user_preferences
+    for each row execute function auth.touch_version();
 
 -- The name an account suggests: metadata display_name, else full_name, else the address before its @.
 -- Bounded and stripped of control characters, since metadata is a stranger's text.

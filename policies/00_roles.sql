@@ -23,6 +23,15 @@ revoke all on schema auth from public;
 revoke all on all tables in schema auth from public, anon, authenticated, service_role, doorcode_server;
 revoke all on all functions in schema auth from public, anon, authenticated, service_role, doorcode_server;
 
+-- Nor a temporary table that shadows one of ours. The database's owner alone may say so.
+do $$
+begin
+    if exists (select from pg_database where datname = current_database() and pg_has_role(datdba, 'usage')) then
+        execute format('revoke temporary on database %I from public', current_database());
+    end if;
+end
+$$;
+
 grant usage on schema public to anon, authenticated, service_role, doorcode_server;
 grant usage on schema auth to anon, authenticated, service_role, doorcode_server;
 grant execute on function auth.jwt(), auth.uid(), auth.role(), auth.email(), auth.site_kind()

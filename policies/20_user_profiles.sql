@@ -1,4 +1,5 @@
 -- public.user_profiles: a person reads and writes their own. The address and the statistics are not theirs to write.
+-- Others see what public.find_profile shows.
 
 alter table public.user_profiles enable row level security;
 alter table public.user_profiles force row level security;
@@ -21,3 +22,6 @@ create policy service on public.user_profiles to service_role using (true) with 
 
 drop policy if exists owner on public.user_profiles;
 create policy owner on public.user_profiles to current_user using (true) with check (true);
+
+revoke all on function public.find_profile(uuid) from public, anon, authenticated, service_role, doorcode_server;
+grant execute on function public.find_profile(uuid) to anon, authenticated, service_role;

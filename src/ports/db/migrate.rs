@@ -18,12 +18,24 @@ const RECORD: &str = "auth.schema_migrations";
 /// Every file of `policies/`, in order of name.
 const POLICIES: &[(&str, &str)] = &[
     ("00_roles.sql", include_str!("../../../policies/00_roles.sql")),
+    ("01_staff_questions.sql", include_str!("../../../policies/01_staff_questions.sql")),
     ("10_users.sql", include_str!("../../../policies/10_users.sql")),
     ("11_sessions.sql", include_str!("../../../policies/11_sessions.sql")),
     ("12_signing_keys.sql", include_str!("../../../policies/12_signing_keys.sql")),
     ("13_audit_log.sql", include_str!("../../../policies/13_audit_log.sql")),
+    ("14_mail_outbox.sql", include_str!("../../../policies/14_mail_outbox.sql")),
     ("20_user_profiles.sql", include_str!("../../../policies/20_user_profiles.sql")),
     ("21_user_preferences.sql", include_str!("../../../policies/21_user_preferences.sql")),
+    ("30_role_permissions.sql", include_str!("../../../policies/30_role_permissions.sql")),
+    ("31_libraries.sql", include_str!("../../../policies/31_libraries.sql")),
+    ("32_library_staff.sql", include_str!("../../../policies/32_library_staff.sql")),
+    ("33_library_members.sql", include_str!("../../../policies/33_library_members.sql")),
+    ("34_library_invitations.sql", include_str!("../../../policies/34_library_invitations.sql")),
+    (
+        "35_library_invitation_responses.sql",
+        include_str!("../../../policies/35_library_invitation_responses.sql"),
+    ),
+    ("36_library_access_requests.sql", include_str!("../../../policies/36_library_access_requests.sql")),
 ];
 
 /// What stopped a migration. Whatever it was, nothing of the failing step is left behind.
