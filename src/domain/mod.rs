@@ -4,8 +4,11 @@
 
 mod code;
 mod email;
+pub mod fields;
 pub mod keys;
+mod library;
 mod locale;
+mod profile;
 mod session;
 mod site;
 mod user;
@@ -13,7 +16,11 @@ mod user;
 pub use code::{ChallengeId, CodeKind, SignInCode};
 pub use email::{EmailAddress, EmailError};
 pub use keys::{AddressTag, KeyRing};
+pub use library::{
+    AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,
+};
 pub use locale::Locale;
+pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{RefreshToken, RefreshTokenError, SessionId, SignOutScope};
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;

@@ -113,10 +113,8 @@ fn check(value: &Value, depth: usize) -> Result<(), MetadataError> {
 
 fn check_text(text: &str) -> Result<(), MetadataError> {
     // Line breaks and tabs are ordinary in a longer text; the templates take no metadata at all.
-    let unsafe_in_text = |c: char| {
-        (c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let unsafe_in_text =
+        |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || super::fields::turns_text(c);
     if text.contains(unsafe_in_text) { Err(MetadataError::Unprintable) } else { Ok(()) }
 }
 

@@ -9,10 +9,16 @@
 
 mod accounts;
 mod answer;
+mod caller;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod invitations;
+mod libraries;
 mod migrate;
 mod open_session;
+mod outbox;
+mod profiles;
+mod rules;
 mod sessions;
 mod signing_keys;
 
@@ -25,10 +31,14 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
+pub use caller::{Admitted, CallerTx, Identity};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedPostgres;
+pub use invitations::NewInvitation;
 pub use migrate::{MigrateError, migrate};
 pub use open_session::{OpenSession, Opened};
+pub use outbox::{OutboxMail, Recipient};
+pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
 pub use signing_keys::StoredSigningKey;
 
