@@ -11,6 +11,7 @@ use std::time::Duration;
 use poem::Server;
 use poem::listener::TcpAcceptor;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -138,6 +139,7 @@ impl App {
             clock,
             code_life: Duration::from_secs(config.codes.ttl_secs),
             unfinished: TaskTracker::new(),
+            outbox_filled: Notify::new(),
             draining: CancellationToken::new(),
             finishing: finishing.clone(),
         });

@@ -52,6 +52,8 @@ impl MailWorkers {
     pub fn start(self) {
         let workers = Arc::new(self);
         let sending = Arc::new(Semaphore::new(workers.workers));
+        let outbox = Arc::clone(&workers).empty_outbox(Arc::clone(&sending));
+        workers.flows.unfinished.spawn(outbox);
         for partition in 0..workers.flows.codes.partitions() {
             let (workers, sending) = (Arc::clone(&workers), Arc::clone(&sending));
             let tracker = workers.flows.unfinished.clone();

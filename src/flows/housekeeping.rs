@@ -28,6 +28,12 @@ impl Flows {
                         "signing keys could not be read again"
                     );
                 }
+                if let Err(error) = flows.db.expire_invitations().await {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "invitations could not be expired"
+                    );
+                }
                 if round.is_multiple_of(ROUNDS_PER_SWEEP) {
                     match flows.db.sweep().await {
                         Ok(0) => {}

@@ -5,7 +5,11 @@
 
 mod account;
 mod deliver_mail;
+mod deliver_outbox;
 mod housekeeping;
+mod invitations;
+mod library;
+mod profile;
 mod refresh;
 mod request_code;
 mod sealed;
@@ -19,11 +23,14 @@ use std::time::Duration;
 
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
 pub use self::deliver_mail::MailWorkers;
+pub use self::library::Part;
+pub use self::profile::{Caller, LibraryError};
 pub use self::refresh::RefreshError;
 pub use self::request_code::{RequestCode, RequestCodeError};
 pub use self::sign_out::SignOutError;
@@ -58,6 +65,8 @@ pub struct Flows {
     pub code_life: Duration,
     /// Work that must come to its end even if the client has gone; a graceful stop waits for it.
     pub unfinished: TaskTracker,
+    /// Rung when a mail was put into the outbox.
+    pub outbox_filled: Notify,
     /// Set when the server is about to stop: requests are still answered, new ones should go elsewhere.
     pub draining: CancellationToken,
     /// Set when the last request has been answered: background work comes to its end.

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::auth::render;
+use super::library;
 use super::site::text;
 use super::{HttpSettings, Problem};
 
@@ -38,10 +39,13 @@ pub(super) async fn deadline<E: Endpoint>(next: Arc<E>, request: Request) -> Res
 /// Gives every error, the framework's own too, its code and the shape that the caller's version reads.
 pub(super) async fn answer_problems<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
     let version = text(request.headers(), "x-supabase-api-version").map(str::to_owned);
+    let is_library = request.uri().path().starts_with(library::PATH);
     match next.call(request).await {
         Ok(answer) => Ok(answer.into_response()),
         Err(error) => {
-            let mut response = render(&problem_of(&error), version.as_deref());
+            let problem = problem_of(&error);
+            let mut response =
+                if is_library { library::render(&problem) } else { render(&problem, version.as_deref()) };
             if let Some(operation) = error.data::<OperationId>() {
                 response.set_data(*operation);
             }

@@ -6,6 +6,7 @@ mod cors;
 mod edge;
 mod health;
 pub mod inbox;
+mod library;
 mod openapi;
 mod problem;
 mod site;
@@ -42,7 +43,8 @@ pub fn routes(flows: SharedFlows, settings: HttpSettings) -> impl Endpoint<Outpu
     // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
     Route::new()
         .at("/openapi.json", poem::get(openapi::show))
-        .nest("/auth/v1", auth::service(Arc::clone(&flows)))
+        .nest(library::PATH, library::service(Arc::clone(&flows)))
+        .nest(auth::PATH, auth::service(Arc::clone(&flows)))
         .nest("/", auth::service(Arc::clone(&flows)))
         .with(CatchPanic::new().with_handler(edge::PanicToProblem))
         .around(edge::deadline)

@@ -13,8 +13,11 @@ use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
 use crate::domain::{EmailError, MetadataError, RefreshTokenError, SiteError};
-use crate::flows::{AccountError, RefreshError, RequestCodeError, SignOutError, VerifyCodeError};
+use crate::flows::{
+    AccountError, LibraryError, RefreshError, RequestCodeError, SignOutError, VerifyCodeError,
+};
 use crate::ports::PortError;
+use crate::ports::db::ActError;
 use crate::ports::tokens::TokenError;
 
 /// What a caller is told when something did not work.
@@ -29,12 +32,14 @@ pub struct Problem {
     pub message: Cow<'static, str>,
     /// Whole seconds after which another try makes sense.
     pub retry_after: Option<u64>,
+    /// The field that broke a rule, if one did.
+    pub field: Option<Cow<'static, str>>,
 }
 
 impl Problem {
     /// A problem without a time to wait.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None }
+        Self { status, code, message: message.into(), retry_after: None, field: None }
     }
 
     /// Input that breaks a rule.
@@ -175,6 +180,57 @@ impl From<AccountError> for Problem {
             AccountError::Banned => Self::forbidden("user_banned", "User is banned"),
             AccountError::Metadata(error) => error.into(),
             AccountError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<LibraryError> for Problem {
+    fn from(error: LibraryError) -> Self {
+        match error {
+            LibraryError::Token(error) => error.into(),
+            LibraryError::NoUser => AccountError::NoUser.into(),
+            LibraryError::NoSession => no_session(),
+            LibraryError::Banned => AccountError::Banned.into(),
+            LibraryError::Act(error) => error.into(),
+            LibraryError::Field(error) => Self {
+                field: Some(error.field.into()),
+                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
+            },
+            LibraryError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<ActError> for Problem {
+    fn from(error: ActError) -> Self {
+        let conflict = |code, message: String| Self::new(StatusCode::CONFLICT, code, message);
+        match error {
+            ActError::Missing => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing there that you may see")
+            }
+            ActError::Stale => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "stale_version",
+                "Somebody has changed this since you read it: read it again and repeat your change",
+            ),
+            ActError::Refused => Self::forbidden("forbidden", "Your role does not allow this"),
+            ActError::LastOwner => conflict(
+                "last_owner",
+                "The library would be left without an active owner: make somebody else an owner first"
+                    .to_owned(),
+            ),
+            ActError::IllegalState(state) => {
+                conflict("illegal_state", format!("This cannot be done any more, or not yet: {state}"))
+            }
+            ActError::Duplicate => conflict(
+                "already_exists",
+                "There is one already that has not ended: look at the list".to_owned(),
+            ),
+            ActError::OutOfBounds(rule) => Self {
+                field: Some(rule.into()),
+                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", "A value is out of its bounds")
+            },
+            ActError::Failed(error) => error.into(),
         }
     }
 }

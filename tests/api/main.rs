@@ -12,6 +12,7 @@ mod code_store;
 mod cors;
 mod crashes;
 mod database;
+mod library;
 mod limits;
 mod mail;
 mod openapi;

@@ -9,17 +9,23 @@ use crate::domain::{SessionId, Site, UserId};
 use crate::flows::SharedFlows;
 use crate::http::Problem;
 use crate::http::site::text;
+use crate::ports::tokens::Claims;
 
 /// Its name in the document.
 const SCHEME: &str = "AccessToken";
 
 /// A bearer token as sent, not yet believed.
-pub(super) struct Bearer(String);
+pub(in crate::http) struct Bearer(String);
 
 impl Bearer {
     /// The account and session it speaks for.
     pub(super) fn read(&self, flows: &SharedFlows, site: &Site) -> Result<(UserId, SessionId), Problem> {
-        Ok(flows.read_token(site, &self.0)?.bearer())
+        Ok(self.claims(flows, site)?.bearer())
+    }
+
+    /// What it says, if it is a live one of the site.
+    pub(in crate::http) fn claims(&self, flows: &SharedFlows, site: &Site) -> Result<Claims, Problem> {
+        Ok(flows.read_token(site, &self.0)?)
     }
 }
 

@@ -13,7 +13,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use self::answers::{Empty, KeySetAnswer, NoContent, SessionAnswer};
-use self::bearer::Bearer;
+pub(super) use self::bearer::Bearer;
 pub(super) use self::errors::render;
 use self::objects::{KeySet, Settings, UserObject};
 use self::requests::{OtpBody, RefreshBody, ResendBody, UpdateUserBody, VerifyBody};
@@ -23,6 +23,9 @@ use super::site::ForSite;
 use super::{Problem, visitor};
 use crate::domain::SignOutScope;
 use crate::flows::SharedFlows;
+
+/// Where it is served; the bare root serves it too.
+pub(super) const PATH: &str = "/auth/v1";
 
 /// The API, for the document and for serving.
 pub(super) fn api(flows: SharedFlows) -> OpenApiService<AuthApi, ()> {

@@ -1,0 +1,194 @@
+//! Mails that belong to a change of the library's data: taken from the outbox, written and sent until they are a day old.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use url::Url;
+
+use super::MailWorkers;
+use super::library::{LibraryMail, StaffNews};
+use crate::domain::{Locale, Role, Site};
+use crate::ports::PortError;
+use crate::ports::db::{OutboxMail, Recipient};
+use crate::ports::mail::templates::{Brand, Letter, StaffChange};
+use crate::ports::mail::{MailError, Outgoing};
+
+/// How long a taken mail is kept from other workers: longer than any one try takes.
+const LEASE: Duration = Duration::from_secs(120);
+/// How often the outbox is looked at without being rung: for mails that another replica left behind.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After this a mail is no longer news.
+const MOST_AGE_SECS: f64 = 86_400.0;
+
+impl MailWorkers {
+    /// Works until the server stops. What is under way is finished; what waits is in the database.
+    pub(super) async fn empty_outbox(self: Arc<Self>, sending: Arc<Semaphore>) {
+        loop {
+            match self.flows.db.take_mail(LEASE).await {
+                Ok(Some(mail)) => {
+                    let Ok(_permit) = sending.acquire().await else { return };
+                    if let Err(error) = self.deliver_from_outbox(&mail).await {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a mail stays in the outbox"
+                        );
+                    }
+                    if self.flows.finishing.is_cancelled() {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
+                }
+            }
+            tokio::select! {
+                () = self.flows.finishing.cancelled() => return,
+                () = self.flows.outbox_filled.notified() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn deliver_from_outbox(&self, mail: &OutboxMail) -> Result<(), PortError> {
+        let db = &self.flows.db;
+        let Ok(job) = self.flows.open_outbox_job(&mail.sealed) else {
+            tracing::error!(
+                "a mail in the outbox could not be opened and was dropped: was the master secret changed?"
+            );
+            return db.finish_mail(mail.id).await;
+        };
+        let Some(site) = self.flows.sites.find(&job.site).filter(|_| mail.age_secs < MOST_AGE_SECS) else {
+            tracing::warn!(site = job.site, "a mail in the outbox was too old, or its site is gone: dropped");
+            return db.finish_mail(mail.id).await;
+        };
+        let recipient = match &job.mail {
+            // One entry for each who may decide, so that one of them who cannot be reached holds up nobody.
+            LibraryMail::AccessRequested { library_id, to: None, .. } => {
+                let each = db.access_request_deciders(*library_id).await?;
+                let sealed = each
+                    .into_iter()
+                    .map(|person| self.flows.seal_outbox_job(&job.to(person.email.as_str())))
+                    .collect::<Result<Vec<_>, _>>()?;
+                return db.replace_mail(mail.id, &sealed).await;
+            }
+            LibraryMail::AccessRequested { to: Some(email), .. } | LibraryMail::Invitation { email, .. } => {
+                db.find_recipient_by_email(email).await?
+            }
+            LibraryMail::AccessDecided { user, .. } | LibraryMail::StaffChanged { user, .. } => {
+                db.find_recipient(*user).await?
+            }
+        };
+        match recipient {
+            Some(recipient) => self.send_from_outbox(mail, &job.mail, site, &recipient).await,
+            // The account is gone, and with it whoever wanted to know.
+            None => db.finish_mail(mail.id).await,
+        }
+    }
+
+    async fn send_from_outbox(
+        &self,
+        mail: &OutboxMail,
+        job: &LibraryMail,
+        site: &Arc<Site>,
+        recipient: &Recipient,
+    ) -> Result<(), PortError> {
+        let db = &self.flows.db;
+        let brand = Brand { name: &site.name, url: site.url.as_str() };
+        let locale: Locale = recipient.locale.unwrap_or(site.locale);
+        let link = self.link(job, site);
+        let rendered = match self.templates.render(&letter(job, &link), locale, &brand) {
+            Ok(rendered) => rendered,
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a mail could not be written and was dropped"
+                );
+                return db.finish_mail(mail.id).await;
+            }
+        };
+        let outgoing = Outgoing {
+            sender_name: &site.sender_name,
+            sender: &site.sender,
+            to: &recipient.email,
+            mail: &rendered,
+            date: self.flows.clock.now(),
+        };
+        match self.mailer.send(&outgoing).await {
+            Ok(()) => {
+                tracing::info!(site = site.id, mail.domain = recipient.email.domain(), "mail sent");
+                db.finish_mail(mail.id).await
+            }
+            Err(MailError::Permanent(_)) => {
+                tracing::warn!(
+                    site = site.id,
+                    mail.domain = recipient.email.domain(),
+                    "the mail server refused a mail for good"
+                );
+                db.finish_mail(mail.id).await
+            }
+            Err(MailError::Temporary(_)) => {
+                let tries = usize::try_from(mail.attempts).unwrap_or(1).saturating_sub(1);
+                let pause = self.retry_after.get(tries).or(self.retry_after.last()).copied().unwrap_or(LEASE);
+                tracing::warn!(
+                    site = site.id,
+                    mail.domain = recipient.email.domain(),
+                    "the mail server cannot take a mail now"
+                );
+                db.put_off_mail(mail.id, pause).await
+            }
+        }
+    }
+
+    /// Where the mail's button leads. An invitation goes to a site where the person can make the account it needs.
+    fn link(&self, job: &LibraryMail, site: &Arc<Site>) -> Url {
+        match job {
+            LibraryMail::Invitation { token, .. } => {
+                let site = self.flows.sites.sign_up_site().unwrap_or(site);
+                site.url.join(&format!("/invitations/{token}")).unwrap_or_else(|_| site.url.clone())
+            }
+            _ => site.url.clone(),
+        }
+    }
+}
+
+fn letter<'a>(job: &'a LibraryMail, link: &'a Url) -> Letter<'a> {
+    let link = link.as_str();
+    match job {
+        LibraryMail::Invitation { library, role, inviter, message, expires_at, .. } => Letter::Invitation {
+            library,
+            role: role.as_str(),
+            inviter: inviter.as_deref(),
+            message: message.as_deref(),
+            link,
+            expires_at: *expires_at,
+        },
+        LibraryMail::AccessRequested { library, requester, requester_email, message, .. } => {
+            Letter::AccessRequested {
+                library,
+                requester: requester.as_deref(),
+                requester_email,
+                message: message.as_deref(),
+                link,
+            }
+        }
+        LibraryMail::AccessDecided { library, role, note, .. } => Letter::AccessDecided {
+            library,
+            approved: role.is_some(),
+            role: role.map(Role::as_str),
+            note: note.as_deref(),
+            link,
+        },
+        LibraryMail::StaffChanged { library, change, .. } => {
+            let change = match change {
+                StaffNews::Role { from, to } => StaffChange::RoleChanged { from, to },
+                StaffNews::Removed => StaffChange::Removed,
+                StaffNews::Suspended => StaffChange::Suspended,
+                StaffNews::Restored { role } => StaffChange::Restored { role },
+            };
+            Letter::StaffChanged { library, change, link }
+        }
+    }
+}

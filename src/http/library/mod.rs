@@ -1,0 +1,40 @@
+//! The library API: what a signed-in person may read and change, with the database as the judge.
+//!
+//! Handlers here hold no permission logic. Errors are RFC 9457 problems; what can be changed carries a version in `ETag`
+//! and wants it back in `If-Match`.
+
+mod caller;
+mod errors;
+mod invitations;
+mod libraries;
+mod page;
+mod profile;
+mod version;
+
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Response};
+use poem_openapi::OpenApiService;
+
+pub(super) use self::errors::render;
+use self::invitations::InvitationsApi;
+use self::libraries::LibrariesApi;
+use self::profile::ProfileApi;
+use crate::flows::SharedFlows;
+
+/// Where it is served.
+pub(super) const PATH: &str = "/api/v1";
+
+/// The API, for the document and for serving.
+pub(super) fn api(flows: SharedFlows) -> OpenApiService<(ProfileApi, LibrariesApi, InvitationsApi), ()> {
+    let parts = (
+        ProfileApi { flows: SharedFlows::clone(&flows) },
+        LibrariesApi { flows: SharedFlows::clone(&flows) },
+        InvitationsApi { flows },
+    );
+    OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION"))
+}
+
+/// The API, ready to be nested under [`PATH`].
+pub(super) fn service(flows: SharedFlows) -> BoxEndpoint<'static, Response> {
+    api(flows).map_to_response().boxed()
+}
