@@ -46,7 +46,7 @@ pub enum StartError {
     #[error("the master secret cannot be used: {0}")]
     MasterKey(String),
     /// A dependency is dead.
-    #[error("the {what} at {place} does not answer: start it, or change {setting}")]
+    #[error("cannot reach the {what} at {place}: start it, or correct {setting}")]
     Dead {
         /// What it is.
         what: &'static str,

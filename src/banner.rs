@@ -33,10 +33,10 @@ pub(crate) fn started(config: &Config, app: &App) {
     println!("  inbox       http://localhost:{}", inbox.port());
     if let Some(site) = config.sites.values().find(|site| site.sign_up) {
         println!("\nTry it:");
-        println!("  curl {}/auth/v1/otp --json '{{\"email\":\"ada@example.com\"}}'", site.origin());
+        println!("  curl {}/auth/v1/otp -d '{{\"email\":\"ada@example.com\"}}'", site.origin());
         println!("  then read the code at http://localhost:{} and trade it for a session:", inbox.port());
         println!(
-            "  curl {}/auth/v1/verify --json '{{\"type\":\"email\",\"email\":\"ada@example.com\",\"token\":\"CODE\"}}'",
+            "  curl {}/auth/v1/verify -d '{{\"type\":\"email\",\"email\":\"ada@example.com\",\"token\":\"CODE\"}}'",
             site.origin()
         );
     }

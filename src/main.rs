@@ -26,26 +26,22 @@ const EXIT_UNAVAILABLE: u8 = 69;
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
+    /// What differs from the defaults; `DOORCODE__SECTION__KEY` in the environment goes over it
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Start the server (the default)
-    Serve(ConfigFile),
+    Serve,
     /// Bring the database up to date: migrations, policies, the server's login role
-    Migrate(ConfigFile),
+    Migrate,
     /// Say everything that is wrong with a configuration, without starting anything
-    CheckConfig(ConfigFile),
+    CheckConfig,
     /// Look at the mails
     #[command(subcommand)]
     Mail(MailCommand),
-}
-
-#[derive(clap::Args, Default)]
-struct ConfigFile {
-    /// What differs from the defaults; `DOORCODE__SECTION__KEY` in the environment goes over it
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -60,10 +56,11 @@ enum MailCommand {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.command.unwrap_or(Command::Serve(ConfigFile::default())) {
-        Command::Serve(file) => with_config(&file, |config| run(serve(config))),
-        Command::Migrate(file) => with_config(&file, |config| run(migrate(config))),
-        Command::CheckConfig(file) => with_config(&file, |_| {
+    let file = arguments.config.as_deref();
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => with_config(file, |config| run(serve(config))),
+        Command::Migrate => with_config(file, |config| run(migrate(config))),
+        Command::CheckConfig => with_config(file, |_| {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
         }),
@@ -72,8 +69,8 @@ fn main() -> ExitCode {
 }
 
 /// Reads the configuration, or says everything that is wrong with it.
-fn with_config(file: &ConfigFile, next: impl FnOnce(Config) -> ExitCode) -> ExitCode {
-    match Config::load(file.config.as_deref()) {
+fn with_config(file: Option<&Path>, next: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match Config::load(file) {
         Ok(config) => next(config),
         Err(problems) => {
             eprintln!("{problems}");

@@ -5,12 +5,9 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{LogConfig, LogFormat};
 
-/// Starts logging for this process. A filter that cannot be read is answered with `info`, and said so.
+/// Starts logging for this process. The filter was checked with the configuration.
 pub fn start(config: &LogConfig) {
-    let (filter, complaint) = match EnvFilter::try_new(&config.filter) {
-        Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error)),
-    };
+    let filter = EnvFilter::new(&config.filter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -19,9 +16,6 @@ pub fn start(config: &LogConfig) {
     // A second start, as in tests, changes nothing.
     let _ = match config.format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
     };
-    if let Some(error) = complaint {
-        tracing::warn!(%error, "log.filter cannot be read; logging at info");
-    }
 }

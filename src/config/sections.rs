@@ -113,7 +113,9 @@ pub struct LogConfig {
 
 impl LogConfig {
     pub(super) fn read(from: &mut Reader<'_>) -> Self {
-        let filter = from.checked("filter", "a level or directives", |text| !text.trim().is_empty());
+        let filter = from.checked("filter", "a level or directives", |text| {
+            !text.trim().is_empty() && tracing_subscriber::EnvFilter::try_new(text).is_ok()
+        });
         Self { format: from.word("format"), filter }
     }
 }

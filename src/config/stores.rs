@@ -52,6 +52,11 @@ impl DatabaseConfig {
         if url == EMBEDDED && !owner_url.is_empty() {
             from.blame("owner_url", None, "nothing where url is embedded: that database is its own owner's");
         }
+        let migrate_at_start = from.flag("migrate_at_start");
+        let both_known = from.is_unblamed("url") && from.is_unblamed("owner_url");
+        if both_known && url != EMBEDDED && owner_url.is_empty() && migrate_at_start {
+            from.blame("owner_url", None, "the role that owns the tables, because migrate_at_start is true");
+        }
         Self {
             url: url.into(),
             owner_url: (!owner_url.is_empty()).then(|| owner_url.into()),
@@ -59,7 +64,7 @@ impl DatabaseConfig {
             pool_size: from.number("pool_size", 1..=200, ""),
             acquire_timeout_ms: from.number("acquire_timeout_ms", 100..=10_000, "ms"),
             statement_timeout_ms: from.number("statement_timeout_ms", 100..=60_000, "ms"),
-            migrate_at_start: from.flag("migrate_at_start"),
+            migrate_at_start,
         }
     }
 

@@ -338,6 +338,15 @@ fn a_stand_in_is_not_refused_in_production() {
 }
 
 #[test]
+fn what_can_only_fail_later_is_told_now() {
+    let url = ("DATABASE__URL", "postgres://u:p@h/d");
+    let wrong = read("", &[url, ("LOG__FILTER", "info,=")]).unwrap_err();
+    let keys: Vec<_> = wrong.as_slice().iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["log.filter", "database.owner_url"], "{wrong}");
+    assert!(read("", &[url, ("DATABASE__MIGRATE_AT_START", "false")]).is_ok());
+}
+
+#[test]
 fn no_secret_is_printed() {
     let given = [
         ("SECRETS__MASTER", MASTER),

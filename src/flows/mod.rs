@@ -21,6 +21,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 use tokio::sync::Notify;
@@ -113,17 +114,20 @@ impl Flows {
         })
     }
 
-    fn signed_in(
-        &self,
-        site: &Site,
-        user: User,
-        session: SessionId,
-        counter: u32,
-    ) -> Result<SignedIn, TokenError> {
-        let access = self.tokens.issue(site, &user, session, self.clock.now())?;
-        let refresh_token = crate::domain::RefreshToken { session, counter }.encode(&site.id, &self.keys);
-        Ok(SignedIn { access, refresh_token, session, counter, user })
+    fn signed_in(&self, site: &Site, user: User, session: &OpenedSession) -> Result<SignedIn, TokenError> {
+        let OpenedSession { id, opened_at, counter } = *session;
+        let access = self.tokens.issue(site, &user, id, opened_at, self.clock.now())?;
+        let refresh_token = crate::domain::RefreshToken { session: id, counter }.encode(&site.id, &self.keys);
+        Ok(SignedIn { access, refresh_token, session: id, counter, user })
     }
+}
+
+/// A session, as its tokens tell of it.
+struct OpenedSession {
+    id: SessionId,
+    /// When its owner proved the mailbox.
+    opened_at: DateTime<Utc>,
+    counter: u32,
 }
 
 /// What [`Flows::check_ready`] found.

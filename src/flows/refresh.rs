@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Flows, SignedIn, Visitor};
+use super::{Flows, OpenedSession, SignedIn, Visitor};
 use crate::domain::{RefreshToken, RefreshTokenError, Site};
 use crate::ports::PortError;
 use crate::ports::db::{RefreshSession, Refreshed};
@@ -69,7 +69,10 @@ impl Flows {
             })
             .await?;
         match refreshed {
-            Refreshed::Session(counter, user) => Ok(self.signed_in(site, *user, token.session, counter)?),
+            Refreshed::Session(counter, opened_at, user) => {
+                let session = OpenedSession { id: token.session, opened_at, counter };
+                Ok(self.signed_in(site, *user, &session)?)
+            }
             Refreshed::NoSession => Err(RefreshError::NoSession),
             Refreshed::Idle => Err(RefreshError::Idle),
             Refreshed::TooOld => Err(RefreshError::TooOld),

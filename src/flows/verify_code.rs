@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sealed::{ChallengeContext, LinkToken};
-use super::{Flows, SignedIn, Visitor};
+use super::{Flows, OpenedSession, SignedIn, Visitor};
 use crate::domain::keys::Sealed;
 use crate::domain::{EmailAddress, Locale, SignInCode, Site, UserMetadata};
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof};
@@ -91,11 +91,12 @@ impl Flows {
             Ok(Opened::NoAccount | Opened::Banned) | Err(_) => ClaimEnd::Unused,
         };
         match opened {
-            Ok(Opened::Session(session, user)) => {
+            Ok(Opened::Session(id, opened_at, user)) => {
                 // The session exists, whatever becomes of this: the person need not wait for it.
                 let flows = Arc::clone(&self);
                 self.unfinished.spawn(async move { flows.end_claim(&claim, end).await });
-                Ok(self.signed_in(&ask.site, *user, session, 0)?)
+                let session = OpenedSession { id, opened_at, counter: 0 };
+                Ok(self.signed_in(&ask.site, *user, &session)?)
             }
             Ok(Opened::AlreadyUsed | Opened::NoAccount) => {
                 self.end_claim(&claim, end).await;

@@ -124,7 +124,7 @@ impl Tokens {
         self.keys(site).signing.contains_key(&site.algorithm)
     }
 
-    /// A new access token for a session.
+    /// A new access token for a session that was opened, by a proof of the mailbox, at `opened_at`.
     ///
     /// # Errors
     /// If the site has no active key of its algorithm.
@@ -133,6 +133,7 @@ impl Tokens {
         site: &Site,
         user: &User,
         session: SessionId,
+        opened_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<IssuedToken, TokenError> {
         let keys = self.keys(site);
@@ -152,10 +153,7 @@ impl Tokens {
             user_metadata: user.user_metadata.clone(),
             role: "authenticated".to_owned(),
             aal: "aal1".to_owned(),
-            amr: vec![Amr {
-                method: "otp".to_owned(),
-                timestamp: user.last_sign_in_at.map_or(iat, |at| at.timestamp()),
-            }],
+            amr: vec![Amr { method: "otp".to_owned(), timestamp: opened_at.timestamp() }],
             session_id: session.0,
             is_anonymous: false,
             site: site.id.clone(),

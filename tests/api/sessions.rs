@@ -157,6 +157,36 @@ async fn a_session_ends_when_idle_and_at_its_longest_life() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_tells_of_its_own_sign_in_and_not_of_a_later_one_elsewhere() {
+    let app = TestApp::on_services().await;
+    app.sign_in(READER, "ada@example.org").await;
+    let manage = app.sign_in(MANAGE, "ada@example.org").await;
+    let signed_in_at = claims(&manage)["amr"][0]["timestamp"].as_i64().unwrap();
+    app.advance(Duration::from_secs(600)).await;
+    app.sign_in(READER, "ada@example.org").await;
+    let next = app.refresh(MANAGE, text(&manage, "refresh_token")).await.assert_ok().body.clone();
+    let told = claims(&next)["amr"][0]["timestamp"].as_i64().unwrap();
+    // The store's clock was moved by shifting what it remembers, so the same moment is now ten minutes ago.
+    assert!((signed_in_at - 605..=signed_in_at - 595).contains(&told), "{told} after {signed_in_at}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f08_a_failover_that_forgot_a_refresh_neither_locks_out_nor_raises_an_alarm() {
+    let app = TestApp::on_services().await;
+    let services = app.services.as_ref().unwrap();
+    let session = app.sign_in(READER, "ada@example.org").await;
+    let mut token = text(&session, "refresh_token").to_owned();
+    for _ in 0..4 {
+        token = text(&app.refresh(READER, &token).await.assert_ok().body, "refresh_token").to_owned();
+    }
+    sqlx::query("update auth.sessions set refresh_counter = 1").execute(&services.sql).await.unwrap();
+    let next = app.refresh(READER, &token).await;
+    assert_eq!(next.assert_ok().header("sb-auth-refresh-token-counter"), Some("5"));
+    app.refresh(READER, text(&next.body, "refresh_token")).await.assert_ok();
+    assert_eq!(services.count("auth.audit_log where action = 'refresh_token_reused'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i6_every_act_leaves_one_audit_row_and_theft_is_named() {
     let app = TestApp::on_services().await;
     let services = app.services.as_ref().unwrap();

@@ -90,7 +90,7 @@ impl Db {
                        )
                        select case when not seen.live then 'no_session' when seen.banned then 'banned'
                                    when changed.id is null then 'too_much' else 'ok' end as "verdict!",
-                              null::integer as counter,
+                              null::integer as counter, null::timestamptz as opened_at,
                               changed.id as "id?", changed.email as "email?",
                               changed.email_confirmed_at as "email_confirmed_at?",
                               changed.last_sign_in_at as "last_sign_in_at?",

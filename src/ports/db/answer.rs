@@ -14,6 +14,8 @@ pub(super) struct Answer {
     pub verdict: String,
     /// Where the session's refresh counter now stands, if the statement is about that.
     pub counter: Option<i32>,
+    /// When the session was opened, if the statement is about that.
+    pub opened_at: Option<DateTime<Utc>>,
     pub id: Option<Uuid>,
     pub email: Option<String>,
     pub email_confirmed_at: Option<DateTime<Utc>>,

@@ -1,5 +1,6 @@
 //! The statement behind every sign-in: account, session and audit row, all or nothing.
 
+use chrono::{DateTime, Utc};
 use std::net::IpAddr;
 use uuid::Uuid;
 
@@ -36,8 +37,8 @@ pub struct OpenSession<'a> {
 /// What became of a request to open a session.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Opened {
-    /// The session and its owner.
-    Session(SessionId, Box<User>),
+    /// The session, when it was opened, and its owner.
+    Session(SessionId, DateTime<Utc>, Box<User>),
     /// There is no account, or there is one where there should not be.
     NoAccount,
     /// The account is banned.
@@ -91,7 +92,7 @@ impl Db {
                )
                select case when account.id is not null then 'ok'
                            when (select banned from existing) then 'banned' else 'no_account' end as "verdict!",
-                      null::integer as counter,
+                      null::integer as counter, now() as opened_at,
                       account.id as "id?", account.email as "email?",
                       account.email_confirmed_at as "email_confirmed_at?",
                       account.last_sign_in_at as "last_sign_in_at?", account.raw_app_meta_data as "app_metadata?",
@@ -121,7 +122,10 @@ impl Db {
             Err(error) => return Err(db_error(error)),
         };
         match answer.verdict.as_str() {
-            "ok" => Ok(Opened::Session(session, answer.user()?)),
+            "ok" => match answer.opened_at {
+                Some(opened_at) => Ok(Opened::Session(session, opened_at, answer.user()?)),
+                None => Err(answer.unknown_verdict()),
+            },
             "banned" => Ok(Opened::Banned),
             "no_account" => Ok(Opened::NoAccount),
             _ => Err(answer.unknown_verdict()),

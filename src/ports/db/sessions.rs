@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use chrono::{DateTime, Utc};
+
 use super::Db;
 use super::answer::Answer;
 use crate::domain::{RefreshToken, SessionId, SignOutScope, User, UserId};
@@ -51,8 +53,8 @@ pub struct RefreshSession<'a> {
 /// What became of a refresh.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refreshed {
-    /// The counter of the one successor that all callers with this token get.
-    Session(u32, Box<User>),
+    /// The counter of the one successor that all callers with this token get, and when the session was opened.
+    Session(u32, DateTime<Utc>, Box<User>),
     /// There is no such session.
     NoSession,
     /// It was not refreshed in time.
@@ -98,7 +100,7 @@ impl Db {
                     Answer,
                     r#"select case when s.id is null or s.not_after <= now() then 'no_session'
                                    when u.banned_until > now() then 'banned' else 'ok' end as "verdict!",
-                              null::integer as counter,
+                              null::integer as counter, null::timestamptz as opened_at,
                               u.id as "id?", u.email as "email?", u.email_confirmed_at as "email_confirmed_at?",
                               u.last_sign_in_at as "last_sign_in_at?", u.raw_app_meta_data as "app_metadata?",
                               u.raw_user_meta_data as "user_metadata?", u.created_at as "created_at?",
@@ -119,7 +121,8 @@ impl Db {
     /// Moves a session's counter on, once for all callers that present the same token.
     ///
     /// The token just handed out moves the counter; the one before it gets what its first use got, because answers are
-    /// lost and tabs race; anything older was kept by somebody who should not have it, and ends the session.
+    /// lost and tabs race; anything older was kept by somebody who should not have it, and ends the session. A token ahead
+    /// of the row is one whose refresh a failover forgot: its MAC says that we handed it out, so the row follows it.
     pub async fn refresh_session(&self, refresh: &RefreshSession<'_>) -> Result<Refreshed, PortError> {
         // A counter beyond the column was never handed out.
         let Ok(counter) = i32::try_from(refresh.token.counter) else { return Ok(Refreshed::NoSession) };
@@ -128,7 +131,7 @@ impl Db {
                 sqlx::query_as!(
                     Answer,
                     r#"with seen as (
-                         select s.id as session_id, s.refresh_counter, u.*,
+                         select s.id as session_id, s.refresh_counter, s.created_at as opened_at, u.*,
                                 s.not_after <= now() as too_old,
                                 coalesce(s.refreshed_at, s.created_at) + make_interval(secs => $4) <= now() as idle,
                                 coalesce(u.banned_until > now(), false) as banned
@@ -140,7 +143,7 @@ impl Db {
                                 refreshed_at = now(), user_agent = $5, ip = $6::text::inet
                            from seen
                           where s.id = seen.session_id and not (seen.too_old or seen.idle or seen.banned)
-                            and s.refresh_counter - $2 in (0, 1)
+                            and s.refresh_counter - $2 <= 1
                          returning s.refresh_counter
                        ), stolen as (
                          delete from auth.sessions s using seen
@@ -155,7 +158,7 @@ impl Db {
                        select case when exists (select from stolen) then 'reused' when seen.too_old then 'too_old'
                                    when seen.idle then 'idle' when seen.banned then 'banned'
                                    when moved.refresh_counter is null then 'overtaken' else 'ok' end as "verdict!",
-                              moved.refresh_counter as "counter?",
+                              moved.refresh_counter as "counter?", seen.opened_at as "opened_at?",
                               seen.id as "id?", seen.email as "email?",
                               seen.email_confirmed_at as "email_confirmed_at?",
                               seen.last_sign_in_at as "last_sign_in_at?", seen.raw_app_meta_data as "app_metadata?",
@@ -173,8 +176,9 @@ impl Db {
             })
             .await?;
         let Some(answer) = answer else { return Ok(Refreshed::NoSession) };
-        match (answer.verdict.as_str(), answer.counter.and_then(|counter| u32::try_from(counter).ok())) {
-            ("ok", Some(counter)) => Ok(Refreshed::Session(counter, answer.user()?)),
+        let counter = answer.counter.and_then(|counter| u32::try_from(counter).ok());
+        match (answer.verdict.as_str(), counter.zip(answer.opened_at)) {
+            ("ok", Some((counter, opened_at))) => Ok(Refreshed::Session(counter, opened_at, answer.user()?)),
             ("reused", _) => Ok(Refreshed::Reused),
             ("too_old", _) => Ok(Refreshed::TooOld),
             ("idle", _) => Ok(Refreshed::Idle),

@@ -18,7 +18,7 @@ fn user() -> User {
         id: UserId::new(),
         email: EmailAddress::parse("ada@example.org").unwrap(),
         email_confirmed_at: Some(at(0)),
-        last_sign_in_at: Some(at(-60)),
+        last_sign_in_at: Some(at(0)),
         app_metadata: Map::new(),
         user_metadata: json!({"display_name": "Ada"}).as_object().cloned().unwrap(),
         created_at: at(0),
@@ -53,7 +53,7 @@ fn a_token_is_read_back_until_it_ends() {
         let reader = site("reader", algorithm);
         let tokens = tokens(&[(&reader, "kid1")]);
         let session = SessionId(Uuid::new_v4());
-        let issued = tokens.issue(&reader, &user(), session, at(0)).unwrap();
+        let issued = tokens.issue(&reader, &user(), session, at(-60), at(0)).unwrap();
         assert_eq!((issued.expires_in, issued.expires_at), (3600, at(3600).timestamp()));
         let claims = tokens.verify(&reader, &issued.text, at(3599)).unwrap();
         assert_eq!(claims.session_id, session.0);
@@ -69,7 +69,7 @@ fn a_token_is_read_back_until_it_ends() {
 fn t24_a_token_of_one_site_is_nothing_on_another() {
     let (reader, manage) = (site("reader", TokenAlgorithm::Es256), site("manage", TokenAlgorithm::Es256));
     let keys = tokens(&[(&reader, "kid1"), (&manage, "kid2")]);
-    let token = keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(0)).unwrap().text;
+    let token = keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(-60), at(0)).unwrap().text;
     assert_eq!(keys.verify(&manage, &token, at(1)).unwrap_err(), TokenError::UnknownKey);
     assert!(keys.verify(&reader, &token, at(1)).is_ok());
     // Even with the same key id, as if somebody had copied the key's name.
@@ -81,7 +81,7 @@ fn t24_a_token_of_one_site_is_nothing_on_another() {
 fn t22_the_header_picks_neither_key_nor_algorithm() {
     let reader = site("reader", TokenAlgorithm::Es256);
     let keys = tokens(&[(&reader, "kid1")]);
-    let token = keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(0)).unwrap().text;
+    let token = keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(-60), at(0)).unwrap().text;
     let (_, rest) = token.split_once('.').unwrap();
     let encode = |header: Value| {
         use base64::Engine as _;
