@@ -40,7 +40,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, ValueEnum};
 
 use crate::drive::{Load, Measured};
-use crate::report::{Aim, Report};
+use crate::report::{Floor, Report};
 use crate::server::{Build, Server};
 use crate::services::Services;
 use crate::sink::Sink;
@@ -90,12 +90,6 @@ enum Operation {
     Verify,
     Refresh,
     User,
-}
-
-impl Arguments {
-    fn measures(&self, operation: Operation) -> bool {
-        self.only.is_empty() || self.only.contains(&operation)
-    }
 }
 
 fn main() -> ExitCode {
@@ -188,50 +182,53 @@ impl Bench<'_> {
             Workers::new(self.arguments.connections, self.server.address(), floors.address(), self.services);
 
         let (measured, signed_in) = server.drive("sign-in", workers.sign_in(self.sink)).await?;
-        report.operation(measured, None, None);
+        report.operation(measured, None);
         let mut sessions: Vec<_> = signed_in.into_iter().flat_map(|work| work.sessions).collect();
         ensure!(sessions.len() >= workers.count(), "too few sign-ins succeeded to go on: {}", sessions.len());
 
-        let with_mail = self.arguments.measures(Operation::Ask);
-        if with_mail || self.arguments.measures(Operation::Verify) {
-            let (asked, _) = server.drive("ask", workers.ask()).await?;
+        if self.measures(Operation::Ask) {
+            // The mail server takes none of these mails until it is over: the requests alone, then the mails alone.
+            self.sink.hold(true);
+            let (asked, _) = server.drive("ask, mail held", workers.ask()).await?;
+            self.sink.hold(false);
             let mail = self.watch_mail(self.arguments.seconds).await;
-            if self.arguments.measures(Operation::Verify) {
-                self.send_mail_faster().await?;
-            }
             self.stop_mail().await?;
-            if with_mail {
-                let (bare, _) = floor.drive("bare handler", workers.bare()).await?;
-                report.floor(bare);
-                let (ping, _) = floor.drive("bare handler, PING", workers.ping()).await?;
-                report.operation(asked, Some(ping), Some(Aim(40)));
-                report.operation(mail, None, None);
-            }
+            let (bare, _) = floor.drive("bare handler", workers.bare()).await?;
+            let (ping, _) = floor.drive("bare handler, PING", workers.ping()).await?;
+            report.operation(asked, Some(Floor::new(&ping, 40)));
+            report.operation(mail, None);
+            report.floor(bare);
+            report.floor(ping);
         }
-        if self.arguments.measures(Operation::Verify) {
+        if self.measures(Operation::Verify) {
+            // Not only for the codes: here the mails go out meanwhile, and share the cores.
+            let (asked, _) = server.drive("ask, mail going out", workers.ask()).await?;
+            report.operation(asked, None);
+            self.send_mail_faster().await?;
+            self.stop_mail().await?;
             let (verified, _) = server.drive("verify", workers.verify(self.sink.take_codes())).await?;
             let (statement, _) = alone.drive("verify statement", workers.verify_alone(POOL)?).await?;
-            report.operation(verified, Some(statement), Some(Aim(50)));
+            report.operation(verified, Some(Floor::new(&statement, 50)));
+            report.floor(statement);
         }
-        if self.arguments.measures(Operation::Refresh) {
+        if self.measures(Operation::Refresh) {
             let (refreshed, continued) = server.drive("refresh", workers.refresh(sessions)).await?;
             sessions = continued.into_iter().flat_map(|work| work.sessions).collect();
             let (statement, _) = alone.drive("refresh statement", workers.refresh_alone(POOL).await?).await?;
-            report.operation(refreshed, Some(statement), Some(Aim(60)));
+            report.operation(refreshed, Some(Floor::new(&statement, 60)));
+            report.floor(statement);
         }
-        if self.arguments.measures(Operation::User) {
+        if self.measures(Operation::User) {
             let (got, _) = server.drive("get user", workers.user(&sessions)).await?;
             let (select, _) = floor.drive("bare handler, SELECT", workers.select(&sessions)).await?;
-            report.operation(got, Some(select), Some(Aim(60)));
-        }
-        if with_mail {
-            // Last, since nobody waits for these mails: the mail server takes none of them until it is over.
-            self.sink.hold(true);
-            let (asked, _) = server.drive("ask, mail held", workers.ask()).await?;
-            report.operation(asked, None, None);
-            self.sink.hold(false);
+            report.operation(got, Some(Floor::new(&select, 60)));
+            report.floor(select);
         }
         Ok(())
+    }
+
+    fn measures(&self, operation: Operation) -> bool {
+        self.arguments.only.is_empty() || self.arguments.only.contains(&operation)
     }
 
     fn load(&self, watched: Option<u32>) -> Load {

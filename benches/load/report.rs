@@ -10,15 +10,25 @@ const P99_MS: f64 = 10.0;
 /// The most memory that a server may ever hold, in KiB.
 const MEMORY_KB: u64 = 60 * 1024;
 
-/// The least share of its floor that an operation should reach, in percent.
+/// What an operation is held against.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Aim(pub(crate) u32);
+pub(crate) struct Floor {
+    per_second: f64,
+    /// The least share of it that the operation should reach, in percent.
+    aim: u32,
+}
+
+impl Floor {
+    pub(crate) fn new(floor: &Measured, aim: u32) -> Self {
+        Self { per_second: floor.per_second(), aim }
+    }
+}
 
 /// What was measured, in order.
 pub(crate) struct Report {
     connections: u16,
     seconds: u64,
-    operations: Vec<(Measured, Option<Measured>, Option<Aim>)>,
+    operations: Vec<(Measured, Option<Floor>)>,
     floors: Vec<Measured>,
     starts: Vec<(&'static str, Duration, Duration)>,
     peak_memory_kb: Option<u64>,
@@ -36,12 +46,12 @@ impl Report {
         }
     }
 
-    /// An operation, with its floor and its aim where it has them.
-    pub(crate) fn operation(&mut self, measured: Measured, floor: Option<Measured>, aim: Option<Aim>) {
-        self.operations.push((measured, floor, aim));
+    /// An operation, with its floor where it has one.
+    pub(crate) fn operation(&mut self, measured: Measured, floor: Option<Floor>) {
+        self.operations.push((measured, floor));
     }
 
-    /// A floor that no operation is held against.
+    /// What was measured as a floor.
     pub(crate) fn floor(&mut self, measured: Measured) {
         self.floors.push(measured);
     }
@@ -58,8 +68,7 @@ impl Report {
 
     /// How often anything failed, floors included.
     pub(crate) fn errors(&self) -> u64 {
-        let operations =
-            self.operations.iter().flat_map(|(operation, floor, _)| Some(operation).into_iter().chain(floor));
+        let operations = self.operations.iter().map(|(operation, _)| operation);
         operations.chain(&self.floors).map(|measured| measured.errors).sum()
     }
 }
@@ -73,22 +82,18 @@ impl fmt::Display for Report {
         )?;
         header(f, "operation")?;
         writeln!(f, " {:>9} {:>7} {:>6}", "floor/s", "ratio", "aim")?;
-        for (operation, floor, aim) in &self.operations {
+        for (operation, floor) in &self.operations {
             row(f, operation)?;
             if let Some(floor) = floor {
-                write!(f, " {:>9.0} {:>5.0} %", floor.per_second(), ratio(operation, floor))?;
-            }
-            if let Some(aim) = aim {
-                write!(f, " {:>4} % {}", aim.0, judge(operation, floor.as_ref(), *aim))?;
+                let (ratio, verdict) = (ratio(operation, *floor), judge(operation, *floor));
+                write!(f, " {:>9.0} {ratio:>5.0} % {:>4} % {verdict}", floor.per_second, floor.aim)?;
             }
             writeln!(f)?;
         }
         writeln!(f)?;
         header(f, "floor")?;
         writeln!(f)?;
-        for floor in
-            self.floors.iter().chain(self.operations.iter().filter_map(|(_, floor, _)| floor.as_ref()))
-        {
+        for floor in &self.floors {
             row(f, floor)?;
             writeln!(f)?;
         }
@@ -133,12 +138,12 @@ fn row(f: &mut fmt::Formatter<'_>, measured: &Measured) -> fmt::Result {
 }
 
 /// In percent of the floor's rate.
-fn ratio(operation: &Measured, floor: &Measured) -> f64 {
-    operation.per_second() / floor.per_second().max(1.0) * 100.0
+fn ratio(operation: &Measured, floor: Floor) -> f64 {
+    operation.per_second() / floor.per_second.max(1.0) * 100.0
 }
 
-fn judge(operation: &Measured, floor: Option<&Measured>, aim: Aim) -> &'static str {
-    let fast = floor.is_none_or(|floor| ratio(operation, floor) >= f64::from(aim.0));
+fn judge(operation: &Measured, floor: Floor) -> &'static str {
+    let fast = ratio(operation, floor) >= f64::from(floor.aim);
     let prompt = operation.quantile_ms(0.99).is_some_and(|ms| ms < P99_MS);
     match (fast, prompt) {
         (true, true) => "ok",

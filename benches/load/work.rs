@@ -229,7 +229,7 @@ async fn open_session(db: &Db, address: &str) -> anyhow::Result<SessionId> {
         })
         .await?;
     match opened {
-        Opened::Session(session, _) => Ok(session),
+        Opened::Session(session, ..) => Ok(session),
         other => bail!("no session was opened: {other:?}"),
     }
 }
@@ -273,7 +273,7 @@ impl Work for RefreshAlone {
                 ip: Some(Ipv4Addr::LOCALHOST.into()),
             })
             .await?;
-        let Refreshed::Session(counter, _) = refreshed else { bail!("not refreshed: {refreshed:?}") };
+        let Refreshed::Session(counter, ..) = refreshed else { bail!("not refreshed: {refreshed:?}") };
         token.counter = counter;
         self.turn += 1;
         Ok(Next::Again)
