@@ -20,7 +20,7 @@ use crate::flows::{Flows, MailWorkers, SharedFlows, SigningKeysError};
 use crate::http::{self, HttpSettings};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
-use crate::ports::db::{Db, DbSettings, MigrateError};
+use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
 
@@ -84,6 +84,12 @@ pub enum StartError {
     /// The mail settings cannot be used.
     #[error("the mail settings cannot be used")]
     Mail(#[from] MailError),
+    /// The demonstration data could not be written.
+    #[error("no demonstration data was written")]
+    Demo(#[from] DemoError),
+    /// Something a production server does not do.
+    #[error("{0} has no place on a production server (server.environment)")]
+    NotInProduction(&'static str),
     /// Something this build cannot do.
     #[error("{0}")]
     NotInThisBuild(&'static str),
@@ -244,6 +250,23 @@ impl App {
 pub async fn migrate(config: &Config) -> Result<(), StartError> {
     let store = wiring::Database::open(config).await?;
     let outcome = store.migrate(config).await;
+    store.stop().await;
+    outcome
+}
+
+/// Brings the configured database up to date and fills it with people and libraries to try things on.
+///
+/// # Errors
+/// A [`StartError`]; a production server and a database that is in use are refused.
+pub async fn fill_demo(config: &Config) -> Result<(), StartError> {
+    if config.server.is_production() {
+        return Err(StartError::NotInProduction("demonstration data"));
+    }
+    let store = wiring::Database::open(config).await?;
+    let outcome = match store.migrate(config).await {
+        Ok(()) => store.fill_demo(config).await,
+        Err(error) => Err(error),
+    };
     store.stop().await;
     outcome
 }

@@ -39,6 +39,8 @@ enum Command {
     Migrate,
     /// Say everything that is wrong with a configuration, without starting anything
     CheckConfig,
+    /// Fill an empty database with 57 people and five libraries to try things on
+    Demo,
     /// Look at the mails
     #[command(subcommand)]
     Mail(MailCommand),
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => with_config(file, |config| run(serve(config))),
         Command::Migrate => with_config(file, |config| run(migrate(config))),
+        Command::Demo => with_config(file, |config| run(fill_demo(config))),
         Command::CheckConfig => with_config(file, |_| {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
@@ -112,6 +115,21 @@ async fn migrate(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log);
     app::migrate(&config).await?;
     println!("The database at {} is up to date.", config.database.redacted_url());
+    Ok(())
+}
+
+async fn fill_demo(config: Config) -> anyhow::Result<()> {
+    telemetry::start(&config.log);
+    app::fill_demo(&config).await?;
+    println!(
+        "57 people and five libraries are there. Start the server and sign in on the management site as any of"
+    );
+    println!(
+        "  owner-1@demo.example … owner-5, manager-1 … 8, librarian-1 … 12, volunteer-1 … 15, reader-1 … 15"
+    );
+    println!(
+        "and read the code in the inbox. librarian-1 works at two libraries, librarian-8 and up at none."
+    );
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, migrate};
+use crate::ports::db::{Db, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 
@@ -69,6 +69,18 @@ impl Database {
             }
             #[cfg(feature = "embedded")]
             Self::Embedded(server) => Ok(migrate(&server.owner_url(), &server.login_url()).await?),
+        }
+    }
+
+    /// Fills an empty database with people and libraries to try things on.
+    pub(super) async fn fill_demo(&self, config: &Config) -> Result<(), StartError> {
+        match self {
+            Self::Served => {
+                let owner = config.database.owner_url.as_ref().ok_or(StartError::NoOwner)?;
+                Ok(fill_demo(owner).await?)
+            }
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => Ok(fill_demo(&server.owner_url()).await?),
         }
     }
 

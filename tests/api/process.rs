@@ -245,3 +245,39 @@ async fn mails_can_be_looked_at_without_a_server() {
     let files: Vec<_> = std::fs::read_dir(folder.path().join("mails")).unwrap().collect();
     assert!(files.len() >= 9 && folder.path().join("mails/index.html").exists(), "{files:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demonstration_data_lets_anybody_sign_in_as_any_role_and_goes_into_an_empty_database_only() {
+    let folder = embedded::data_folder().await;
+    let all = embedded::settings(folder.path());
+    let filled = run(&["demo"], &all, folder.path()).await;
+    assert_eq!(filled.code, Some(0), "{}", filled.output);
+    let again = run(&["demo"], &all, folder.path()).await;
+    assert_eq!(again.code, Some(69), "{}", again.output);
+    assert!(again.output.contains("not empty"), "{}", again.output);
+    let process = Process::start(&all, folder.path()).await;
+    for (email, libraries, role) in [
+        ("owner-1", 1, "owner"),
+        ("manager-7", 1, "manager"),
+        ("librarian-1", 2, "librarian"),
+        ("reader-3", 0, ""),
+    ] {
+        let email = format!("{email}@demo.example");
+        process.post(MANAGE, "/auth/v1/otp", json!({"email": email})).await;
+        let code = process.code_from_inbox(&email).await;
+        let (_, session) = process.verify(MANAGE, &email, &code).await;
+        let mine = process.get_with_token(MANAGE, "/api/v1/libraries", text(&session, "access_token")).await;
+        let items = mine["items"].as_array().unwrap();
+        assert_eq!(items.len(), libraries, "{email}: {mine}");
+        assert!(items.iter().all(|library| library["role"] == role), "{email}: {mine}");
+    }
+    assert_eq!(process.stop().await.0, Some(0));
+    let production = run(
+        &["demo", "--config", concat!(env!("CARGO_MANIFEST_DIR"), "/config/production.example.toml")],
+        &settings(&[("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=")]),
+        folder.path(),
+    )
+    .await;
+    assert_eq!(production.code, Some(69), "{}", production.output);
+    assert!(production.output.contains("production"), "{}", production.output);
+}

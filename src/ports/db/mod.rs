@@ -10,6 +10,7 @@
 mod accounts;
 mod answer;
 mod caller;
+mod demo;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod invitations;
@@ -32,6 +33,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
 pub use caller::{Admitted, CallerTx, Identity};
+pub use demo::{DemoError, fill_demo};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedPostgres;
 pub use invitations::NewInvitation;

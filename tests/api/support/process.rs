@@ -107,6 +107,12 @@ impl Process {
         (answer.status(), answer.json().await.unwrap_or(Value::Null))
     }
 
+    pub(crate) async fn get_with_token(&self, host: &str, path: &str, token: &str) -> Value {
+        let request =
+            self.client.get(format!("{}{path}", self.address)).header("host", host).bearer_auth(token);
+        request.timeout(Duration::from_secs(30)).send().await.unwrap().json().await.unwrap()
+    }
+
     /// The code of the newest mail to an address in the server's own inbox.
     pub(crate) async fn code_from_inbox(&self, email: &str) -> String {
         let log = self.log();
