@@ -10,6 +10,7 @@ mod library;
 mod openapi;
 mod problem;
 mod site;
+mod timestamp;
 mod visitor;
 
 use std::sync::Arc;

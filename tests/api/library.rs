@@ -88,6 +88,7 @@ async fn a_person_reads_and_changes_their_profile_and_nobody_overwrites_another_
     let ada = library.person("ada", None).await;
     let profile = library.get(&ada, "/profile").await;
     assert_eq!(text(&profile.assert_ok().body, "display_name"), "ada");
+    assert!(text(&profile.body, "updated_at").ends_with('Z'), "{profile:?}");
     let tag = profile.header("etag").unwrap().to_owned();
     let change = json!({"display_name": "Ada L.", "bio": "Counts.", "location": {"city": "Huế"}, "social_links": {"website": "https://ada.example"}});
     let patch = async |version: Option<&str>, body: Value| {

@@ -1,12 +1,12 @@
 //! Sessions, users and settings in the JSON that clients of this wire expect.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::Object;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::domain::{Site, User};
 use crate::flows::SignedIn;
+use crate::http::timestamp::Timestamp;
 
 /// A session.
 #[derive(Debug, Object)]
@@ -52,13 +52,13 @@ pub(super) struct UserObject {
     /// The account's address.
     email: String,
     /// When the address was first proven.
-    email_confirmed_at: Option<String>,
+    email_confirmed_at: Option<Timestamp>,
     /// Always empty.
     phone: String,
     /// As `email_confirmed_at`.
-    confirmed_at: Option<String>,
+    confirmed_at: Option<Timestamp>,
     /// The last sign-in, on any site.
-    last_sign_in_at: Option<String>,
+    last_sign_in_at: Option<Timestamp>,
     /// Written by the server.
     app_metadata: Value,
     /// Written by the person; grants nothing.
@@ -66,9 +66,9 @@ pub(super) struct UserObject {
     /// How the person can prove who they are: by email.
     identities: Vec<Identity>,
     /// When the account was made.
-    created_at: String,
+    created_at: Timestamp,
     /// When it last changed.
-    updated_at: String,
+    updated_at: Timestamp,
     /// Always false.
     is_anonymous: bool,
 }
@@ -89,11 +89,11 @@ struct Identity {
     /// Always `email`.
     provider: String,
     /// The last sign-in.
-    last_sign_in_at: Option<String>,
+    last_sign_in_at: Option<Timestamp>,
     /// When the account was made.
-    created_at: String,
+    created_at: Timestamp,
     /// When it last changed.
-    updated_at: String,
+    updated_at: Timestamp,
     /// The account's address.
     email: String,
 }
@@ -102,9 +102,9 @@ impl UserObject {
     pub(super) fn of(site: &Site, user: User) -> Self {
         let id = user.id.0;
         let email = user.email.as_str().to_owned();
-        let last_sign_in_at = user.last_sign_in_at.map(timestamp);
-        let confirmed_at = user.email_confirmed_at.map(timestamp);
-        let (created_at, updated_at) = (timestamp(user.created_at), timestamp(user.updated_at));
+        let last_sign_in_at = user.last_sign_in_at.map(Timestamp::from);
+        let confirmed_at = user.email_confirmed_at.map(Timestamp::from);
+        let (created_at, updated_at) = (Timestamp::from(user.created_at), Timestamp::from(user.updated_at));
         let mut identity_data = Map::new();
         identity_data.insert("email".to_owned(), email.clone().into());
         identity_data.insert("email_verified".to_owned(), confirmed_at.is_some().into());
@@ -115,10 +115,10 @@ impl UserObject {
             aud: site.audience.clone(),
             role: "authenticated".to_owned(),
             email: email.clone(),
-            email_confirmed_at: confirmed_at.clone(),
+            email_confirmed_at: confirmed_at,
             phone: String::new(),
             confirmed_at,
-            last_sign_in_at: last_sign_in_at.clone(),
+            last_sign_in_at,
             app_metadata: Value::Object(user.app_metadata),
             user_metadata: Value::Object(user.user_metadata),
             identities: vec![Identity {
@@ -128,8 +128,8 @@ impl UserObject {
                 identity_data: Value::Object(identity_data),
                 provider: "email".to_owned(),
                 last_sign_in_at,
-                created_at: created_at.clone(),
-                updated_at: updated_at.clone(),
+                created_at,
+                updated_at,
                 email,
             }],
             created_at,
@@ -137,11 +137,6 @@ impl UserObject {
             is_anonymous: false,
         }
     }
-}
-
-/// RFC 3339 in UTC, always with `Z`: not every client reads an offset.
-fn timestamp(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// Public keys (RFC 7517 §5).

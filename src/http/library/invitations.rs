@@ -15,6 +15,7 @@ use crate::domain::fields::{FieldError, paragraph};
 use crate::domain::{AccessRequest, EmailAddress, Invitation, Offer, Role};
 use crate::flows::{LibraryError, SharedFlows};
 use crate::http::body::Body;
+use crate::http::timestamp::Timestamp;
 
 /// See the module.
 pub(in crate::http) struct InvitationsApi {
@@ -361,11 +362,11 @@ struct InvitationObject {
     /// A note to the person.
     personal_message: Option<String>,
     /// When it runs out.
-    expires_at: chrono::DateTime<chrono::Utc>,
+    expires_at: Timestamp,
     /// Send it back as `If-Match` with a change.
     version: i32,
     /// When it was made.
-    created_at: chrono::DateTime<chrono::Utc>,
+    created_at: Timestamp,
 }
 
 impl InvitationObject {
@@ -377,9 +378,9 @@ impl InvitationObject {
             kind: invitation.kind,
             status: invitation.status,
             personal_message: invitation.personal_message,
-            expires_at: invitation.expires_at,
+            expires_at: invitation.expires_at.into(),
             version: invitation.version,
-            created_at: invitation.created_at,
+            created_at: invitation.created_at.into(),
         }
     }
 }
@@ -405,7 +406,7 @@ struct OfferObject {
     /// `pending`, `accepted`, `declined`, `expired` or `cancelled`.
     status: String,
     /// When it runs out.
-    expires_at: chrono::DateTime<chrono::Utc>,
+    expires_at: Timestamp,
 }
 
 impl OfferObject {
@@ -419,7 +420,7 @@ impl OfferObject {
             email: offer.email,
             personal_message: offer.personal_message,
             status: offer.status,
-            expires_at: offer.expires_at,
+            expires_at: offer.expires_at.into(),
         }
     }
 }
@@ -447,7 +448,7 @@ struct AccessRequestObject {
     /// `pending`, `approved`, `declined` or `withdrawn`.
     status: String,
     /// When it was decided.
-    decided_at: Option<chrono::DateTime<chrono::Utc>>,
+    decided_at: Option<Timestamp>,
     /// What whoever decided had to say.
     decision_note: Option<String>,
     /// What was granted.
@@ -455,7 +456,7 @@ struct AccessRequestObject {
     /// Send it back as `If-Match` with a change.
     version: i32,
     /// When it was made.
-    created_at: chrono::DateTime<chrono::Utc>,
+    created_at: Timestamp,
 }
 
 impl AccessRequestObject {
@@ -470,11 +471,11 @@ impl AccessRequestObject {
             email: request.email,
             message: request.message,
             status: request.status,
-            decided_at: request.decided_at,
+            decided_at: request.decided_at.map(Timestamp::from),
             decision_note: request.decision_note,
             granted_role: request.granted_role,
             version: request.version,
-            created_at: request.created_at,
+            created_at: request.created_at.into(),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::domain::fields::FieldError;
 use crate::domain::{Change, Library, Role, StaffChange, StaffRecord};
 use crate::flows::{LibraryError, SharedFlows};
 use crate::http::body::Body;
+use crate::http::timestamp::Timestamp;
 
 /// See the module.
 pub(in crate::http) struct LibrariesApi {
@@ -185,7 +186,7 @@ struct LibraryObject {
     /// Send it back as `If-Match` with a change.
     version: i32,
     /// When it last changed.
-    updated_at: chrono::DateTime<chrono::Utc>,
+    updated_at: Timestamp,
 }
 
 impl LibraryObject {
@@ -201,7 +202,7 @@ impl LibraryObject {
             status: library.status,
             role: library.role,
             version: library.version,
-            updated_at: library.updated_at,
+            updated_at: library.updated_at.into(),
         }
     }
 }
@@ -312,11 +313,11 @@ struct StaffObject {
     /// Number, department, dates.
     employment_info: Value,
     /// When it was removed, if it was.
-    deleted_at: Option<chrono::DateTime<chrono::Utc>>,
+    deleted_at: Option<Timestamp>,
     /// Send it back as `If-Match` with a change.
     version: i32,
     /// When it was made.
-    created_at: chrono::DateTime<chrono::Utc>,
+    created_at: Timestamp,
 }
 
 impl StaffObject {
@@ -330,9 +331,9 @@ impl StaffObject {
             status: record.status,
             permissions: record.permissions,
             employment_info: record.employment_info,
-            deleted_at: record.deleted_at,
+            deleted_at: record.deleted_at.map(Timestamp::from),
             version: record.version,
-            created_at: record.created_at,
+            created_at: record.created_at.into(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::fields::FieldError;
 use crate::domain::{Change, Preferences, Profile, UserId};
 use crate::flows::{LibraryError, SharedFlows};
 use crate::http::body::Body;
+use crate::http::timestamp::Timestamp;
 
 /// See the module.
 pub(in crate::http) struct ProfileApi {
@@ -125,7 +126,7 @@ struct ProfileObject {
     /// Kept by the platform.
     reading_stats: Value,
     /// When it last changed.
-    updated_at: chrono::DateTime<chrono::Utc>,
+    updated_at: Timestamp,
 }
 
 /// A profile and its version.
@@ -152,7 +153,7 @@ impl ProfileAnswer {
             location: profile.location,
             social_links: profile.social_links,
             reading_stats: profile.reading_stats,
-            updated_at: profile.updated_at,
+            updated_at: profile.updated_at.into(),
         };
         Self::Found(Json(object), entity_tag(profile.version))
     }
@@ -243,7 +244,7 @@ struct PreferencesObject {
     /// Language and looks.
     interface: Value,
     /// When they last changed.
-    updated_at: chrono::DateTime<chrono::Utc>,
+    updated_at: Timestamp,
 }
 
 /// Preferences and their version.
@@ -265,7 +266,7 @@ impl PreferencesAnswer {
             notifications: preferences.notifications,
             privacy: preferences.privacy,
             interface: preferences.interface,
-            updated_at: preferences.updated_at,
+            updated_at: preferences.updated_at.into(),
         };
         Self::Found(Json(object), entity_tag(preferences.version))
     }
