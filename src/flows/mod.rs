@@ -22,8 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rand::SeedableRng as _;
 use rand::rand_core::UnwrapErr;
-use rand::rngs::SysRng;
+use rand::rngs::{StdRng, SysRng};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -144,7 +145,8 @@ pub struct Readiness {
 /// The flows, shared by every request.
 pub type SharedFlows = Arc<Flows>;
 
-/// The system's source of randomness. It fails only where nothing could go on safely.
-fn system_rng() -> UnwrapErr<SysRng> {
-    UnwrapErr(SysRng)
+/// A cryptographic generator (`ChaCha12`), seeded anew by the system for each use: one system call, however much is drawn.
+/// It fails only where nothing could go on safely.
+fn system_rng() -> StdRng {
+    StdRng::from_rng(&mut UnwrapErr(SysRng))
 }

@@ -1,28 +1,38 @@
 //! Signing key pairs: made, stored and published.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::DecodingKey;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::TokenAlgorithm;
 
-/// A key pair in memory.
+/// A key pair in memory, ready to sign: reading the private key costs more than a signature does.
 #[derive(Clone)]
 pub struct KeyPair {
     algorithm: TokenAlgorithm,
     /// PKCS #8 (RFC 5958).
     private: Vec<u8>,
-    /// EC: the uncompressed point. RSA: modulus and exponent, big-endian.
+    signer: Arc<Signer>,
     public: Public,
 }
 
+enum Signer {
+    Ec(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
+
+/// Base64url, as a JWK has it. EC: the coordinates of the point. RSA: modulus and exponent.
 #[derive(Clone)]
 enum Public {
     Ec { x: String, y: String },
@@ -61,22 +71,43 @@ impl KeyPair {
     /// If the bytes are no private key for the algorithm.
     pub fn from_pkcs8(algorithm: TokenAlgorithm, private: Vec<u8>) -> Result<Self, KeyPairError> {
         let base64url = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        let public = match algorithm {
+        let (signer, public) = match algorithm {
             TokenAlgorithm::Es256 => {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &private)
                     .map_err(|_| KeyPairError)?;
                 // 0x04, x, y (SEC 1 §2.3.3).
                 let point = pair.public_key().as_ref();
                 let (x, y) = point.get(1..33).zip(point.get(33..65)).ok_or(KeyPairError)?;
-                Public::Ec { x: base64url(x), y: base64url(y) }
+                let public = Public::Ec { x: base64url(x), y: base64url(y) };
+                (Signer::Ec(pair), public)
             }
             TokenAlgorithm::Rs256 => {
                 let pair = RsaKeyPair::from_pkcs8(&private).map_err(|_| KeyPairError)?;
                 let parts = PublicKeyComponents::<Vec<u8>>::from(pair.public_key());
-                Public::Rsa { n: base64url(&parts.n), e: base64url(&parts.e) }
+                let public = Public::Rsa { n: base64url(&parts.n), e: base64url(&parts.e) };
+                (Signer::Rsa(pair), public)
             }
         };
-        Ok(Self { algorithm, private, public })
+        Ok(Self { algorithm, private, signer: Arc::new(signer), public })
+    }
+
+    /// The signature of a token's first two parts (RFC 7518 §3.3, §3.4).
+    ///
+    /// # Errors
+    /// If the system has no randomness.
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyPairError> {
+        let random = SystemRandom::new();
+        match self.signer.as_ref() {
+            Signer::Ec(pair) => pair
+                .sign(&random, message)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(|_| KeyPairError),
+            Signer::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(|_| KeyPairError)?;
+                Ok(signature)
+            }
+        }
     }
 
     /// How it signs.
@@ -109,16 +140,6 @@ impl KeyPair {
     #[must_use]
     pub fn new_kid(site: &str) -> String {
         format!("{site}-{}", Uuid::new_v4().simple())
-    }
-
-    pub(super) fn encoding_key(&self) -> Result<EncodingKey, KeyPairError> {
-        match self.algorithm {
-            TokenAlgorithm::Es256 => Ok(EncodingKey::from_ec_der(&self.private)),
-            TokenAlgorithm::Rs256 => {
-                let pem = pem::encode(&pem::Pem::new("PRIVATE KEY", self.private.clone()));
-                EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(|_| KeyPairError)
-            }
-        }
     }
 
     pub(super) fn decoding_key(&self) -> Result<DecodingKey, KeyPairError> {
