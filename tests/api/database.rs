@@ -1,67 +1,13 @@
 //! What the database itself guarantees, on PostgreSQL and on the embedded one: row-level security, roles, triggers.
 
-use doorcode::ports::db::{EmbeddedPostgres, migrate};
-use secrecy::ExposeSecret;
+use doorcode::ports::db::migrate;
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
+use super::support::Services;
+use super::support::database::{Db, on_both};
 use super::support::services::{login_url, owner_url};
-use super::support::{Services, embedded};
-
-/// A superuser's connection, which takes on the other roles.
-struct Db(PgConnection);
-
-impl Db {
-    async fn run(&mut self, statement: &str) -> sqlx::Result<u64> {
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
-            .execute(&mut self.0)
-            .await
-            .map(|done| done.rows_affected())
-    }
-
-    async fn texts(&mut self, query: &str) -> Vec<String> {
-        sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_all(&mut self.0).await.unwrap()
-    }
-
-    /// Runs a statement as PostgREST would for the bearer of a token: how many rows it saw or changed, or the error's code.
-    async fn as_role(&mut self, role: &str, claims: &Value, statement: &str) -> Result<u64, String> {
-        let mut transaction = self.0.begin().await.unwrap();
-        let setup =
-            format!("set local role {role}; select set_config('request.jwt.claims', '{claims}', true)");
-        sqlx::raw_sql(AssertSqlSafe(setup)).execute(&mut *transaction).await.unwrap();
-        let outcome = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut *transaction).await;
-        transaction.rollback().await.unwrap();
-        outcome.map(|done| done.rows_affected()).map_err(|error| {
-            error.as_database_error().and_then(|error| error.code().map(Into::into)).unwrap_or_default()
-        })
-    }
-}
-
-/// Runs a story on real PostgreSQL and on the embedded one, each time from a superuser's connection: it may take on any
-/// role, and whoever takes one on has no more rights than that role.
-async fn on_both(story: impl AsyncFn(&mut Db)) {
-    let services = Services::new().await;
-    let mut db = Db(PgConnection::connect(&services.superuser_url()).await.unwrap());
-    story(&mut db).await;
-    let folder = embedded::data_folder().await;
-    let server = EmbeddedPostgres::start(&folder.path().join("postgres")).await.unwrap();
-    let mut db = Db(PgConnection::connect(server.owner_url().expose_secret()).await.unwrap());
-    story(&mut db).await;
-    db.0.close().await.unwrap();
-    server.stop().await.unwrap();
-}
-
-async fn make_user(db: &mut Db, email: &str, metadata: Value) -> Uuid {
-    let id = Uuid::new_v4();
-    db.run(&format!(
-        "insert into auth.users (id, email, raw_user_meta_data) values ('{id}', '{email}', '{metadata}')"
-    ))
-    .await
-    .unwrap();
-    id
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t34_t35_the_catalogue_holds_no_offender() {
@@ -92,6 +38,22 @@ async fn t34_t35_the_catalogue_holds_no_offender() {
             )
             .await;
         assert_eq!(loose, Vec::<String>::new(), "functions with a loose search path, or callable by anybody");
+        let views = db
+            .texts(
+                "select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                  where n.nspname in ('auth', 'public') and c.relkind in ('v', 'm')
+                    and not coalesce(c.reloptions @> array['security_invoker=true'], false)",
+            )
+            .await;
+        assert_eq!(views, Vec::<String>::new(), "views that read with their owner's rights");
+        let temporary = db
+            .texts(
+                "select rolname::text from pg_roles
+                  where rolname in ('anon', 'authenticated', 'service_role', 'doorcode_server', 'doorcode', 'doorcode_login')
+                    and has_database_privilege(oid, current_database(), 'temporary')",
+            )
+            .await;
+        assert_eq!(temporary, Vec::<String>::new(), "roles that can make temporary tables");
         let mighty = db
             .texts(
                 "select rolname::text from pg_roles where (rolsuper or rolbypassrls or rolcreaterole)
@@ -113,8 +75,8 @@ async fn t34_t35_the_catalogue_holds_no_offender() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_reads_and_writes_their_own_profile_and_preferences_and_nothing_else() {
     on_both(async |db| {
-        let ada = make_user(db, "ada@example.org", json!({})).await;
-        let eve = make_user(db, "eve@example.org", json!({})).await;
+        let ada = db.make_user("ada@example.org", json!({})).await;
+        let eve = db.make_user("eve@example.org", json!({})).await;
         let claims = json!({"sub": ada, "role": "authenticated", "email": "ada@example.org"});
         let nobody = json!({});
         let denied = || Err("42501".to_owned());
@@ -174,12 +136,12 @@ async fn a_person_reads_and_writes_their_own_profile_and_preferences_and_nothing
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i10_profile_and_preferences_come_with_the_account_follow_it_and_go_with_it() {
     on_both(async |db| {
-        let ada = make_user(db, "ada@example.org", json!({"full_name": "Ada L.", "avatar_url": "https://a.example/1"})).await;
-        let eve = make_user(db, "eve@example.org", json!({})).await;
+        let ada = db.make_user("ada@example.org", json!({"full_name": "Ada L.", "avatar_url": "https://a.example/1"})).await;
+        let eve = db.make_user("eve@example.org", json!({})).await;
         let profile = async |db: &mut Db, id: Uuid| -> (String, String, Option<String>) {
             let row = sqlx::query("select email, display_name, avatar_url from user_profiles where id = $1")
                 .bind(id)
-                .fetch_one(&mut db.0)
+                .fetch_one(&mut db.connection)
                 .await
                 .unwrap();
             (row.get(0), row.get(1), row.get(2))
@@ -188,7 +150,7 @@ async fn i10_profile_and_preferences_come_with_the_account_follow_it_and_go_with
         assert_eq!(profile(db, eve).await.1, "eve", "the part before the @");
         let defaults: Value = sqlx::query_scalar("select to_jsonb(p) from user_preferences p where id = $1")
             .bind(ada)
-            .fetch_one(&mut db.0)
+            .fetch_one(&mut db.connection)
             .await
             .unwrap();
         assert_eq!(defaults["notifications"]["due_date_reminders"], true);

@@ -1,6 +1,7 @@
 //! What every story needs: a running server, its mail, and a way to move time.
 
 pub(crate) mod app;
+pub(crate) mod database;
 pub(crate) mod embedded;
 pub(crate) mod process;
 pub(crate) mod services;

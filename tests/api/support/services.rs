@@ -40,6 +40,8 @@ impl Services {
             assert!(tries < 200, "cannot copy the template: {error}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // The copy has what is in the template, but not what was granted on the template itself.
+        as_superuser(&format!("revoke temporary on database {name} from public")).await.unwrap();
         let sql = PgPoolOptions::new().max_connections(2).connect(&owner_url(&name)).await.unwrap();
         let redis = redis::Client::open(setting("DOORCODE_TEST_REDIS_URL")).unwrap();
         Self { name, sql, redis }
