@@ -21,6 +21,8 @@ begin
         raise exception using errcode = 'DC004', message = 'not_found';
     end if;
     perform from public.libraries l where l.id = target.library_id for no key update;
+    -- The account before the request, as its deletion takes them.
+    perform from auth.users u where u.id = target.user_id for key share;
     select r.* into target from public.library_access_requests r where r.id = target.id for update;
     if target.id is null or coalesce(auth.staff_role(target.library_id), '') not in ('owner', 'manager') then
         raise exception using errcode = 'DC004', message = 'not_found';

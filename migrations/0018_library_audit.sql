@@ -10,7 +10,7 @@ as $$
 begin
     insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
     values (
-        -- Not the subject as such: an account that is just being deleted must not come back as a name.
+        -- An account that is just being deleted, and its records with it, does not come back as a name.
         (select u.id from auth.users u where u.id = auth.uid()),
         record.action,
         record.target,
