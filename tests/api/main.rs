@@ -16,6 +16,7 @@ mod library;
 mod limits;
 mod mail;
 mod openapi;
+mod policies;
 mod process;
 mod races;
 mod sessions;

@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod database;
 pub(crate) mod embedded;
+pub(crate) mod libraries;
 pub(crate) mod process;
 pub(crate) mod services;
 
