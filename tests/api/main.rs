@@ -13,6 +13,7 @@ mod cors;
 mod crashes;
 mod database;
 mod library;
+mod library_rules;
 mod limits;
 mod mail;
 mod openapi;

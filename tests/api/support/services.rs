@@ -88,6 +88,17 @@ impl Services {
         sqlx::query_scalar(AssertSqlSafe(query)).bind(&self.name).fetch_one(&mut connection).await.unwrap()
     }
 
+    /// Returns once a statement in this test's database waits for a lock.
+    pub(crate) async fn somebody_waits(&self) {
+        for _ in 0..1000 {
+            if self.connections("wait_event_type = 'Lock'").await > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nobody waits for a lock");
+    }
+
     /// All keys of this test in Redis.
     pub(crate) async fn keys(&self) -> Vec<String> {
         let mut redis = self.redis.get_multiplexed_async_connection().await.unwrap();
