@@ -18,6 +18,7 @@ mod limits;
 mod mail;
 mod openapi;
 mod policies;
+mod pool;
 mod process;
 mod races;
 mod sessions;

@@ -1,0 +1,153 @@
+//! Whose identity a pooled connection has: nobody's, but for the length of a transaction.
+
+use std::time::Duration;
+
+use doorcode::domain::{SessionId, UserId};
+use doorcode::ports::db::{Admitted, Bearer, Db as ServerDb, DbSettings, Identity};
+use serde_json::{Value, json};
+use sqlx::postgres::PgPoolOptions;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::support::database::{Db, become_role};
+use super::support::libraries::{management, reading};
+use super::support::services::login_url;
+
+const PEOPLE: usize = 50;
+const REQUESTS: usize = 500;
+
+async fn make_people(db: &mut Db) -> Vec<Uuid> {
+    let mut people = Vec::new();
+    for place in 0..PEOPLE {
+        people.push(db.make_user(&format!("reader{place}@example.org"), json!({})).await);
+    }
+    people
+}
+
+/// Starts all requests at once; every fifth is cut off wherever it is by then: waiting, setting up, reading or about to
+/// commit. Fails if one of them did, or if few were cut off.
+async fn at_once<Work: Future<Output = ()> + Send + 'static>(request: impl Fn(usize) -> Work) {
+    let mut requests = JoinSet::new();
+    for place in 0..REQUESTS {
+        let work = request(place);
+        requests.spawn(async move {
+            if place.is_multiple_of(5) {
+                let patience = Duration::from_micros(500 * (place as u64 % 97));
+                tokio::time::timeout(patience, work).await.is_err()
+            } else {
+                work.await;
+                false
+            }
+        });
+    }
+    let mut cut = 0;
+    while let Some(was_cut) = requests.join_next().await {
+        cut += u32::from(was_cut.unwrap());
+    }
+    assert!(cut >= 50, "only {cut} requests were cut off");
+}
+
+/// By the code that the server runs for every request of its library API.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_the_server_acts_for_nobody_but_the_caller() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let mut sessions = Vec::new();
+    for person in &people {
+        let session = Uuid::new_v4();
+        db.run(&format!(
+            "insert into auth.sessions (id, user_id, site, challenge_id, not_after)
+             values ('{session}', '{person}', 'reader', '{session}', now() + interval '1 day')"
+        ))
+        .await
+        .unwrap();
+        sessions.push(session);
+    }
+    let server = ServerDb::new(&DbSettings {
+        url: login_url(&db.services.as_ref().unwrap().name).into(),
+        pool_size: 4,
+        acquire_timeout: Duration::from_secs(60),
+        statement_timeout: Duration::from_secs(10),
+        keep_open: false,
+    })
+    .unwrap();
+    at_once(|request| {
+        let (server, person, session) =
+            (server.clone(), people[request % PEOPLE], sessions[request % PEOPLE]);
+        async move {
+            let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
+            let claims = reading(person).to_string();
+            let identity = Identity { claims: &claims, ip: [192, 0, 2, 1].into(), user_agent: None };
+            let Admitted::Yes(mut transaction) = server.admit(&bearer, &identity).await.unwrap() else {
+                panic!("not admitted");
+            };
+            for _ in 0..3 {
+                assert_eq!(transaction.own_profile().await.unwrap().id, UserId(person));
+            }
+            // The others are dropped, as after an error.
+            if !request.is_multiple_of(3) {
+                transaction.commit().await.unwrap();
+            }
+        }
+    })
+    .await;
+    // What the server does on its own account needs its own role, on each connection.
+    for check in futures_util::future::join_all((0..40).map(|_| server.check())).await {
+        check.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_no_request_sees_another_persons_rows_and_no_connection_remembers_anybody() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let url = login_url(&db.services.as_ref().unwrap().name);
+    // Without a check of its own when a connection is handed out: what is left there would be met.
+    let pool = PgPoolOptions::new()
+        .max_connections(4)
+        .min_connections(4)
+        .acquire_timeout(Duration::from_secs(60))
+        .test_before_acquire(false)
+        .connect(&url)
+        .await
+        .unwrap();
+    at_once(|request| {
+        let (pool, person) = (pool.clone(), people[request % PEOPLE]);
+        async move {
+            let mut transaction = pool.begin().await.unwrap();
+            // Whoever was here before has left nothing.
+            let found: (bool, Option<String>) =
+                sqlx::query_as(IDENTITY).fetch_one(&mut *transaction).await.unwrap();
+            assert!(found.0 && found.1.as_deref().unwrap_or_default().is_empty(), "{found:?}");
+            become_role(&mut transaction, "authenticated", &claims(request, person)).await;
+            for _ in 0..3 {
+                let seen: Vec<Uuid> = sqlx::query_scalar(
+                    "select id from user_profiles union all select id from user_preferences, pg_sleep(0.001)",
+                )
+                .fetch_all(&mut *transaction)
+                .await
+                .unwrap();
+                assert_eq!(seen, [person, person]);
+            }
+            if request.is_multiple_of(3) { transaction.rollback().await } else { transaction.commit().await }
+                .unwrap();
+        }
+    })
+    .await;
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        connections.push(pool.acquire().await.unwrap());
+    }
+    for connection in &mut connections {
+        let left: (bool, Option<String>) =
+            sqlx::query_as(IDENTITY).fetch_one(&mut **connection).await.unwrap();
+        assert!(left.0 && left.1.as_deref().unwrap_or_default().is_empty(), "{left:?}");
+    }
+}
+
+const IDENTITY: &str = "select current_user = session_user, current_setting('request.jwt.claims', true)";
+
+/// Half of the requests come from either site.
+fn claims(request: usize, person: Uuid) -> Value {
+    if request.is_multiple_of(2) { reading(person) } else { management(person) }
+}
