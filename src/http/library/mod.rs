@@ -3,33 +3,46 @@
 //! Handlers here hold no permission logic. Errors are RFC 9457 problems; what can be changed carries a version in `ETag`
 //! and wants it back in `If-Match`.
 
+mod access_requests;
 mod caller;
 mod errors;
 mod invitations;
 mod libraries;
 mod page;
+mod preferences;
 mod profile;
+mod staff;
 mod version;
 
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response};
 use poem_openapi::OpenApiService;
 
+use self::access_requests::AccessRequestsApi;
 pub(super) use self::errors::render;
 use self::invitations::InvitationsApi;
 use self::libraries::LibrariesApi;
+use self::preferences::PreferencesApi;
 use self::profile::ProfileApi;
+use self::staff::StaffApi;
 use crate::flows::SharedFlows;
 
 /// Where it is served.
 pub(super) const PATH: &str = "/api/v1";
 
+/// All parts of it.
+type Parts = (ProfileApi, PreferencesApi, LibrariesApi, StaffApi, InvitationsApi, AccessRequestsApi);
+
 /// The API, for the document and for serving.
-pub(super) fn api(flows: SharedFlows) -> OpenApiService<(ProfileApi, LibrariesApi, InvitationsApi), ()> {
+pub(super) fn api(flows: SharedFlows) -> OpenApiService<Parts, ()> {
+    let shared = || SharedFlows::clone(&flows);
     let parts = (
-        ProfileApi { flows: SharedFlows::clone(&flows) },
-        LibrariesApi { flows: SharedFlows::clone(&flows) },
-        InvitationsApi { flows },
+        ProfileApi { flows: shared() },
+        PreferencesApi { flows: shared() },
+        LibrariesApi { flows: shared() },
+        StaffApi { flows: shared() },
+        InvitationsApi { flows: shared() },
+        AccessRequestsApi { flows: shared() },
     );
     OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION"))
 }
