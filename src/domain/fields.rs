@@ -25,7 +25,7 @@ pub fn line(field: &'static str, text: &str, max: usize, rule: &'static str) -> 
     }
 }
 
-/// As [`line`], with line breaks and tabs, and possibly empty.
+/// As [`line()`], with line breaks and tabs, and possibly empty.
 ///
 /// # Errors
 /// Names the field.

@@ -44,7 +44,7 @@ pub fn routes(flows: SharedFlows, settings: HttpSettings) -> impl Endpoint<Outpu
     // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
     Route::new()
         .at("/openapi.json", poem::get(openapi::show))
-        .nest(library::PATH, library::service(Arc::clone(&flows)))
+        .nest(library::PATH, library::service(&flows))
         .nest(auth::PATH, auth::service(Arc::clone(&flows)))
         .nest("/", auth::service(Arc::clone(&flows)))
         .with(CatchPanic::new().with_handler(edge::PanicToProblem))

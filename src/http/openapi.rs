@@ -17,9 +17,9 @@ get errors as `{\"code\", \"message\"}`.\n\nThe operations under `/auth/v1` are 
 
 /// The document as JSON.
 #[must_use]
-pub fn document(flows: SharedFlows) -> String {
+pub fn document(flows: &SharedFlows) -> String {
     let described =
-        auth::api(Arc::clone(&flows)).description(DESCRIPTION).license("MIT OR Apache-2.0").server("/");
+        auth::api(Arc::clone(flows)).description(DESCRIPTION).license("MIT OR Apache-2.0").server("/");
     let parts = [(auth::PATH, described.spec()), (library::PATH, library::api(flows).spec())];
     merge(&parts).to_string()
 }
@@ -62,5 +62,5 @@ pub(super) fn show(flows: Data<&SharedFlows>) -> Response {
     Response::builder()
         .content_type("application/json; charset=utf-8")
         .header(header::CACHE_CONTROL, "public, max-age=600")
-        .body(document(SharedFlows::clone(&flows)))
+        .body(document(&flows))
 }

@@ -34,8 +34,8 @@ pub(super) const PATH: &str = "/api/v1";
 type Parts = (ProfileApi, PreferencesApi, LibrariesApi, StaffApi, InvitationsApi, AccessRequestsApi);
 
 /// The API, for the document and for serving.
-pub(super) fn api(flows: SharedFlows) -> OpenApiService<Parts, ()> {
-    let shared = || SharedFlows::clone(&flows);
+pub(super) fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
+    let shared = || SharedFlows::clone(flows);
     let parts = (
         ProfileApi { flows: shared() },
         PreferencesApi { flows: shared() },
@@ -48,6 +48,6 @@ pub(super) fn api(flows: SharedFlows) -> OpenApiService<Parts, ()> {
 }
 
 /// The API, ready to be nested under [`PATH`].
-pub(super) fn service(flows: SharedFlows) -> BoxEndpoint<'static, Response> {
+pub(super) fn service(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
     api(flows).map_to_response().boxed()
 }
