@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use crate::client::{Body, Client};
 
-/// The key of the site in the default configuration.
-const KEY: HeaderValue = HeaderValue::from_static("doorcode_pub_reader_dev");
+/// The keys of the sites in the default configuration.
+const READER_KEY: HeaderValue = HeaderValue::from_static("doorcode_pub_reader_dev");
+const MANAGEMENT_KEY: HeaderValue = HeaderValue::from_static("doorcode_pub_manage_dev");
 const AGENT: HeaderValue = HeaderValue::from_static("doorcode-load-bench");
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 
@@ -19,6 +20,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF
 pub(crate) struct Api {
     client: Client,
     host: String,
+    key: HeaderValue,
 }
 
 /// The tokens of a session.
@@ -29,9 +31,14 @@ pub(crate) struct Session {
 }
 
 impl Api {
-    /// A client of the server at `address`.
+    /// A client of the reader site on the server at `address`.
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { client: Client::new(address), host: address.to_string() }
+        Self { client: Client::new(address), host: address.to_string(), key: READER_KEY }
+    }
+
+    /// A client of the management site.
+    pub(crate) fn of_management(address: SocketAddr) -> Self {
+        Self { key: MANAGEMENT_KEY, ..Self::new(address) }
     }
 
     /// Asks for a code, as supabase-js does.
@@ -74,7 +81,7 @@ impl Api {
             .header(header::HOST, &self.host)
             .header(header::USER_AGENT, AGENT)
             .header(header::ACCEPT_LANGUAGE, "en")
-            .header("apikey", KEY)
+            .header("apikey", self.key.clone())
             .header("x-client-info", AGENT)
             .header("x-supabase-api-version", "2024-01-01")
     }

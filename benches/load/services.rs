@@ -91,6 +91,41 @@ impl Services {
         &self.name
     }
 
+    /// Makes a thousand libraries and so many people who work there, each at one.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    pub(crate) async fn hire(&self, people: u32) -> anyhow::Result<()> {
+        let mut connection = PgConnection::connect(&self.database_url()?).await.context("PostgreSQL")?;
+        // Profiles and audit rows are not what is measured, and would take a minute.
+        let statement = format!(
+            "set session_replication_role = replica;
+             insert into public.libraries (name, code)
+             select 'Library ' || n, 'library-' || n from generate_series(1, 1000) as n;
+             insert into auth.users (id, email, email_confirmed_at)
+             select gen_random_uuid(), 'staff-' || n || '@example.org', now() from generate_series(1, {people}) as n;
+             insert into public.user_profiles (id, email)
+             select id, email from auth.users where email like 'staff-%';
+             insert into public.user_preferences (id) select id from auth.users where email like 'staff-%';
+             insert into public.library_staff (user_id, library_id, role)
+             select u.id, l.id, 'librarian'
+               from (select id, row_number() over () as place from auth.users where email like 'staff-%') as u
+               join (select id, row_number() over () as place from public.libraries) as l
+                 on l.place = u.place % 1000 + 1;
+             analyze auth.users, public.libraries, public.library_staff"
+        );
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// The database of this run, as the superuser.
+    fn database_url(&self) -> anyhow::Result<String> {
+        let mut url = Url::parse(&self.superuser_url)?;
+        url.set_path(&self.name);
+        Ok(url.into())
+    }
+
     /// Throws away the mails that still wait; the server makes a new queue when it misses it.
     pub(crate) async fn drop_queued_mail(&self) -> anyhow::Result<()> {
         let mut redis = redis::Client::open(self.redis_url())?.get_multiplexed_async_connection().await?;

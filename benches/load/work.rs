@@ -124,6 +124,28 @@ impl<'a> Workers<'a> {
         self.user_at(self.floors, "/select", sessions)
     }
 
+    /// Signs members of staff in, one after the other, on the management site.
+    pub(crate) async fn staff(&self, sink: &Sink, people: usize) -> anyhow::Result<Vec<Session>> {
+        let mut api = Api::of_management(self.server);
+        let mut sessions = Vec::new();
+        for person in 1..=people {
+            let address = format!("staff-{person}@example.org");
+            let code = sink.code_for(&address);
+            api.ask("/auth/v1/otp", &address).await?;
+            let code = tokio::time::timeout(MAIL_PATIENCE, code).await.context("a mail did not come")??;
+            sessions.push(api.verify(&address, &code).await?);
+        }
+        Ok(sessions)
+    }
+
+    pub(crate) fn permissions(&self, sessions: &[Session]) -> Vec<User> {
+        let mut workers = self.user_at(self.server, "/api/v1/permissions", sessions);
+        for worker in &mut workers {
+            worker.api = Api::of_management(self.server);
+        }
+        workers
+    }
+
     fn user_at(&self, server: SocketAddr, path: &'static str, sessions: &[Session]) -> Vec<User> {
         let tokens: Arc<[_]> = sessions.iter().map(|session| session.access_token.clone()).collect();
         // Each starts elsewhere, so that they do not all want the same row at the same time.
