@@ -39,6 +39,16 @@ pub struct MailWorkers {
     pub retry_after: Vec<Duration>,
 }
 
+/// What the mail server said.
+pub(super) enum HandedOver {
+    /// It has the mail.
+    Taken,
+    /// It never will.
+    Refused,
+    /// Not now, or it did not answer.
+    NotNow,
+}
+
 /// What became of one try.
 enum Tried {
     /// Sent, or nothing left to send.
@@ -127,7 +137,7 @@ impl MailWorkers {
 
     /// Waits for the next try, renewing the lease; false if the server stops meanwhile.
     async fn pause(&self, mail: &QueuedMail, tries: usize) -> bool {
-        let base = self.retry_after.get(tries).or(self.retry_after.last()).copied().unwrap_or_default();
+        let base = self.pause_after(tries);
         // A fifth more or less, so that mails that failed together do not come back together.
         let mut left = base.mul_f64(system_rng().random_range(0.8..1.2));
         while !left.is_zero() {
@@ -174,36 +184,43 @@ impl MailWorkers {
                 return if error.is_unavailable() { Tried::Later } else { Tried::Done };
             }
         };
+        match self.hand_over(&site, &email, rendered).await {
+            HandedOver::Taken | HandedOver::Refused => Tried::Done,
+            HandedOver::NotNow => Tried::Later,
+        }
+    }
+
+    /// Gives a written mail to the mail server, and logs what it said of it.
+    ///
+    /// Its words may quote the address, so only the kind of failure is logged.
+    pub(super) async fn hand_over(&self, site: &Site, to: &EmailAddress, mail: &RenderedMail) -> HandedOver {
         let outgoing = Outgoing {
             sender_name: &site.sender_name,
             sender: &site.sender,
-            to: &email,
-            mail: rendered,
+            to,
+            mail,
             date: self.flows.clock.now(),
         };
+        let (site, domain) = (&site.id, to.domain());
         match self.mailer.send(&outgoing).await {
             Ok(()) => {
-                tracing::info!(site = site.id, mail.domain = email.domain(), "mail sent");
-                Tried::Done
+                tracing::info!(site, mail.domain = domain, "mail sent");
+                HandedOver::Taken
             }
-            // What the mail server says may quote the address: only the kind of failure is logged.
             Err(MailError::Temporary(_)) => {
-                tracing::warn!(
-                    site = site.id,
-                    mail.domain = email.domain(),
-                    "the mail server cannot take a mail now"
-                );
-                Tried::Later
+                tracing::warn!(site, mail.domain = domain, "the mail server cannot take a mail now");
+                HandedOver::NotNow
             }
             Err(MailError::Permanent(_)) => {
-                tracing::warn!(
-                    site = site.id,
-                    mail.domain = email.domain(),
-                    "the mail server refused a mail for good"
-                );
-                Tried::Done
+                tracing::warn!(site, mail.domain = domain, "the mail server refused a mail for good");
+                HandedOver::Refused
             }
         }
+    }
+
+    /// How long to wait after so many tries that failed.
+    pub(super) fn pause_after(&self, tries: usize) -> Duration {
+        self.retry_after.get(tries).or(self.retry_after.last()).copied().unwrap_or_default()
     }
 
     /// The mail; nothing if its address has no account and was told so today.

@@ -7,12 +7,12 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::MailWorkers;
+use super::deliver_mail::HandedOver;
 use super::library::{LibraryMail, StaffNews};
 use crate::domain::{Locale, Role, Site};
 use crate::ports::PortError;
 use crate::ports::db::{OutboxMail, Recipient};
 use crate::ports::mail::templates::{Brand, Letter, StaffChange};
-use crate::ports::mail::{MailError, Outgoing};
 
 /// How long a taken mail is kept from other workers: longer than any one try takes.
 const LEASE: Duration = Duration::from_secs(120);
@@ -109,35 +109,12 @@ impl MailWorkers {
                 return db.finish_mail(mail.id).await;
             }
         };
-        let outgoing = Outgoing {
-            sender_name: &site.sender_name,
-            sender: &site.sender,
-            to: &recipient.email,
-            mail: &rendered,
-            date: self.flows.clock.now(),
-        };
-        match self.mailer.send(&outgoing).await {
-            Ok(()) => {
-                tracing::info!(site = site.id, mail.domain = recipient.email.domain(), "mail sent");
-                db.finish_mail(mail.id).await
-            }
-            Err(MailError::Permanent(_)) => {
-                tracing::warn!(
-                    site = site.id,
-                    mail.domain = recipient.email.domain(),
-                    "the mail server refused a mail for good"
-                );
-                db.finish_mail(mail.id).await
-            }
-            Err(MailError::Temporary(_)) => {
+        match self.hand_over(site, &recipient.email, &rendered).await {
+            HandedOver::Taken | HandedOver::Refused => db.finish_mail(mail.id).await,
+            HandedOver::NotNow => {
+                // The try that just failed is counted among the attempts.
                 let tries = usize::try_from(mail.attempts).unwrap_or(1).saturating_sub(1);
-                let pause = self.retry_after.get(tries).or(self.retry_after.last()).copied().unwrap_or(LEASE);
-                tracing::warn!(
-                    site = site.id,
-                    mail.domain = recipient.email.domain(),
-                    "the mail server cannot take a mail now"
-                );
-                db.put_off_mail(mail.id, pause).await
+                db.put_off_mail(mail.id, self.pause_after(tries)).await
             }
         }
     }
