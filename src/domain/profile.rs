@@ -78,13 +78,7 @@ impl Change {
         max: usize,
         rule: &'static str,
     ) -> Result<(), FieldError> {
-        let value = match text {
-            None => return Ok(()),
-            Some(text) if text.trim().is_empty() => Value::Null,
-            Some(text) => line(field, text, max, rule)?.into(),
-        };
-        self.0.insert(field.to_owned(), value);
-        Ok(())
+        self.set_text(field, text.map(blank_as_empty), |text| line(field, text, max, rule))
     }
 
     /// As [`set_line`](Self::set_line), with line breaks.
@@ -98,13 +92,7 @@ impl Change {
         max: usize,
         rule: &'static str,
     ) -> Result<(), FieldError> {
-        let value = match text {
-            None => return Ok(()),
-            Some(text) if text.trim().is_empty() => Value::Null,
-            Some(text) => paragraph(field, text, max, rule)?.into(),
-        };
-        self.0.insert(field.to_owned(), value);
-        Ok(())
+        self.set_text(field, text.map(blank_as_empty), |text| paragraph(field, text, max, rule))
     }
 
     /// As [`set_line`](Self::set_line), for an `http` or `https` address.
@@ -112,11 +100,18 @@ impl Change {
     /// # Errors
     /// Names the field.
     pub fn set_web_address(&mut self, field: &'static str, text: Option<&str>) -> Result<(), FieldError> {
-        let value = match text {
-            None => return Ok(()),
-            Some("") => Value::Null,
-            Some(text) => web_address(field, text)?.into(),
-        };
+        self.set_text(field, text, |text| web_address(field, text))
+    }
+
+    /// Sets a text that was given, as `check` returns it; an empty one empties the field.
+    fn set_text(
+        &mut self,
+        field: &'static str,
+        text: Option<&str>,
+        check: impl FnOnce(&str) -> Result<String, FieldError>,
+    ) -> Result<(), FieldError> {
+        let Some(text) = text else { return Ok(()) };
+        let value = if text.is_empty() { Value::Null } else { check(text)?.into() };
         self.0.insert(field.to_owned(), value);
         Ok(())
     }
@@ -127,6 +122,11 @@ impl Change {
             self.0.insert(field.to_owned(), Value::Object(group.0));
         }
     }
+}
+
+/// A text of nothing but white space is an empty one.
+fn blank_as_empty(text: &str) -> &str {
+    if text.trim().is_empty() { "" } else { text }
 }
 
 #[cfg(test)]

@@ -88,12 +88,6 @@ impl UserMetadata {
     pub fn as_object(&self) -> &Map<String, Value> {
         &self.0
     }
-
-    /// The checked object, given away.
-    #[must_use]
-    pub fn into_value(self) -> Value {
-        Value::Object(self.0)
-    }
 }
 
 fn check(value: &Value, depth: usize) -> Result<(), MetadataError> {

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use poem::http::StatusCode;
+use poem::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use rand::RngExt as _;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
@@ -55,6 +56,18 @@ impl Problem {
             "unexpected_failure",
             "Something went wrong on our side. It has been logged; please try again later.",
         )
+    }
+
+    /// The headers that tell of the problem, whatever shape its body has.
+    pub(super) fn write_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(HeaderName::from_static("x-sb-error-code"), HeaderValue::from_static(self.code));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1: a 401 names the scheme.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
     }
 
     fn wait(status: StatusCode, code: &'static str, wait: Duration, message: String) -> Self {

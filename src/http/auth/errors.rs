@@ -1,7 +1,6 @@
 //! Errors in the two shapes of the wire, and what the document says of them.
 
-use poem::http::header::{self, HeaderValue};
-use poem::http::{HeaderName, StatusCode};
+use poem::http::header::{HeaderName, HeaderValue};
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -46,14 +45,7 @@ pub(in crate::http) fn render(problem: &Problem, version: Option<&str>) -> Respo
     if reads_codes {
         headers.insert(HeaderName::from_static("x-supabase-api-version"), HeaderValue::from_static(VERSION));
     }
-    headers.insert(HeaderName::from_static("x-sb-error-code"), HeaderValue::from_static(problem.code));
-    if let Some(seconds) = problem.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if problem.status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 §11.6.1: a 401 names the scheme.
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
+    problem.write_headers(headers);
     response
 }
 

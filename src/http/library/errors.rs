@@ -1,7 +1,6 @@
 //! Errors as RFC 9457 problems, and what the document says of them.
 
 use poem::http::header::{self, HeaderValue};
-use poem::http::{HeaderName, StatusCode};
 use poem::{IntoResponse, Response};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
@@ -47,13 +46,7 @@ pub(in crate::http) fn render(problem: &Problem) -> Response {
     response.set_status(problem.status);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-    headers.insert(HeaderName::from_static("x-sb-error-code"), HeaderValue::from_static(problem.code));
-    if let Some(seconds) = problem.retry_after {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    if problem.status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
+    problem.write_headers(headers);
     response
 }
 
