@@ -73,9 +73,7 @@ impl SiteConfig {
             if text.is_empty() { Some(None) } else { parse_confirm(text).map(Some) }
         });
         let sender = from.parsed("sender_address", "a mail address", |text| EmailAddress::parse(text).ok());
-        let locale = from.parsed("locale", &Locale::ALL.map(Locale::tag).join(" or "), |text| {
-            Locale::ALL.into_iter().find(|locale| locale.tag() == text)
-        });
+        let locale = from.parsed("locale", Locale::TAGS, Locale::from_tag);
         let site = Self {
             kind: from.word("kind"),
             name: from.checked("name", "1 to 60 characters", is_name),

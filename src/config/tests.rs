@@ -135,7 +135,7 @@ fn all_problems_come_at_once() {
         r#"log.format = "yaml": expected text or json"#,
         r#"redis.key_prefix = "Ä": expected 1 to 32 of a-z, 0-9, _ and -"#,
         "codes.ttl_secs = 5: expected 60 to 600 seconds",
-        r#"sites.reader.locale = "xx": expected en or vi"#,
+        r#"sites.reader.locale = "xx": expected en, vi, es, fr or de"#,
     ];
     assert_eq!(said, expected);
     assert_eq!(remedies[0], "did you mean codes.tries?");

@@ -170,7 +170,9 @@ on_both_backends! {
         ask(MANAGE, "anh@example.org", "en").await;
         let on_management = app.mail("anh@example.org", 2).await;
         assert!(on_management.html.contains("lang=\"vi\""), "the account's language goes over the request's");
-        ask(READER, "ada@example.org", "de, fr;q=0.5").await;
+        ask(READER, "hans@example.org", "gsw-CH, de-CH;q=0.8, en;q=0.5").await;
+        assert!(app.mail("hans@example.org", 1).await.html.contains("lang=\"de\""));
+        ask(READER, "ada@example.org", "ja, it;q=0.5").await;
         assert!(app.mail("ada@example.org", 1).await.html.contains("lang=\"en\""), "the site's language where none fits");
     }
 }

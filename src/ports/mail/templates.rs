@@ -57,7 +57,8 @@ const FILES: [(&str, &str); 23] = files![
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
-const WORDS: [(&str, &str); Locale::ALL.len()] = files!["locales/en.toml", "locales/vi.toml"];
+const WORDS: [(&str, &str); Locale::ALL.len()] =
+    files!["locales/en.toml", "locales/vi.toml", "locales/es.toml", "locales/fr.toml", "locales/de.toml",];
 
 /// A site as its users know it.
 #[derive(Clone, Copy, Debug)]
@@ -260,6 +261,9 @@ impl Templates {
         match locale {
             Locale::English => &self.words[0],
             Locale::Vietnamese => &self.words[1],
+            Locale::Spanish => &self.words[2],
+            Locale::French => &self.words[3],
+            Locale::German => &self.words[4],
         }
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn one_line(value: &str) -> String {
 }
 
 /// Breaks the lines of a text part at spaces, keeps their indent, and leaves one blank line where a template
-/// left several.
+/// left several. A space that breaks no line, as before a French question mark, is part of its word.
 pub(super) fn wrap(text: &str) -> String {
     let mut wrapped = String::with_capacity(text.len() + 64);
     let mut blank = true;
@@ -125,7 +125,7 @@ pub(super) fn wrap(text: &str) -> String {
         }
         blank = false;
         let indent = &line[..line.len() - line.trim_start().len()];
-        fold(&mut wrapped, indent, line.split_whitespace());
+        fold(&mut wrapped, indent, line.split_ascii_whitespace());
         wrapped.push('\n');
     }
     wrapped.truncate(wrapped.trim_end().len());
