@@ -2,7 +2,9 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod browser;
 mod code;
+mod destination;
 mod email;
 pub mod fields;
 pub mod keys;
@@ -13,6 +15,7 @@ mod session;
 mod site;
 mod user;
 
+pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode};
 pub use email::{EmailAddress, EmailError};
 pub use keys::{AddressTag, KeyRing};
@@ -21,7 +24,7 @@ pub use library::{
 };
 pub use locale::Locale;
 pub use profile::{Change, Preferences, Profile, PublicProfile};
-pub use session::{RefreshToken, RefreshTokenError, SessionId, SignOutScope};
+pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;
 pub use site::{Claim, Site, SiteError, SiteKind, Sites, TokenAlgorithm};
