@@ -10,6 +10,7 @@ pub mod fields;
 pub mod keys;
 mod library;
 mod locale;
+mod look;
 mod profile;
 mod session;
 mod site;
@@ -23,6 +24,7 @@ pub use library::{
     AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,
 };
 pub use locale::Locale;
+pub use look::{Color, Logo, Look, READABLE};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};
 #[cfg(test)]
