@@ -15,6 +15,7 @@ mod profile;
 mod session;
 mod site;
 mod user;
+pub mod words;
 
 pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode};
