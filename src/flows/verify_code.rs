@@ -148,7 +148,7 @@ impl Flows {
             may_create: context.create && ask.purpose != Purpose::ExistingAccount,
             may_use_existing: ask.purpose != Purpose::NewAccount,
             metadata: &metadata,
-            locale: context.locale.as_deref().and_then(Locale::parse),
+            locale: context.locale.as_deref().and_then(Locale::parse).unwrap_or(ask.site.locale),
             max_secs: ask.site.session_max.as_secs_f64(),
             user_agent: ask.visitor.user_agent.as_deref(),
             ip: Some(ask.visitor.ip),

@@ -213,6 +213,18 @@ async fn a_mailed_link_signs_in_once_and_only_on_its_site() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_made_without_a_wish_keeps_the_language_of_its_site() {
+    let app = TestApp::on_services_with(&[("SITES__READER__LOCALE", "fr")]).await;
+    app.sign_in(READER, "ada@example.org").await;
+    app.advance(Duration::from_secs(61)).await;
+    app.request_code(READER, "ada@example.org").await.assert_ok();
+    for nth in [1, 2] {
+        let mail = app.mail("ada@example.org", nth).await;
+        assert!(mail.html.contains("lang=\"fr\""), "mail {nth}: {}", mail.subject);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_may_choose_to_say_that_there_is_no_account() {
     let app = TestApp::on_services_with(&[
         ("SITES__MANAGEMENT__REVEAL_UNKNOWN_ACCOUNTS", "true"),

@@ -25,7 +25,7 @@ pub struct OpenSession<'a> {
     /// For a new account only.
     pub metadata: &'a UserMetadata,
     /// For a new account only.
-    pub locale: Option<Locale>,
+    pub locale: Locale,
     /// The session's longest life, in seconds.
     pub max_secs: f64,
     /// Shown to the owner in the list of sessions.
@@ -107,7 +107,7 @@ impl Db {
             open.may_create,
             open.may_use_existing,
             metadata,
-            open.locale.map(Locale::tag),
+            open.locale.tag(),
             open.max_secs,
             open.user_agent,
             open.ip.map(|ip| ip.to_string()),
