@@ -8,6 +8,7 @@ mod health;
 pub mod inbox;
 mod library;
 mod openapi;
+pub mod pages;
 mod problem;
 mod site;
 mod timestamp;

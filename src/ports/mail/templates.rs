@@ -5,21 +5,21 @@
 //! arrives as a value, is cleaned here and escaped where HTML begins. Addresses, headers and sending belong to
 //! the transport.
 //!
-//! What each letter puts into its templates is in `letters`; how lines are broken in `words`.
+//! What each letter puts into its templates is in `letters`; how lines are broken in `lines`.
 //!
 //! A code appears in the two body parts only. A subject or a preview line shows on a locked screen.
 
 mod letters;
+mod lines;
 #[cfg(test)]
 mod tests;
-mod words;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use tera::{Context, Tera};
 
-use self::words::wrap;
+use self::lines::wrap;
 use super::preview::{SAMPLE_SITE, samples};
 use crate::domain::Locale;
 use crate::domain::words::{Phrases, WordsError, one_line};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tera::Context;
 use url::Url;
 
-use super::words::quote;
+use super::lines::quote;
 use super::{Brand, Letter, StaffChange, TemplateError};
 use crate::domain::words::{Words, fill_section, format_time, message_lines, short_name};
 

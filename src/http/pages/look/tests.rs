@@ -1,0 +1,1 @@
+//! What every page must hold, in every language and whatever people write.
