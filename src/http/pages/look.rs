@@ -46,7 +46,8 @@ const FILES: [(&str, &str); 16] = files![
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
-const WORDS: [(&str, &str); Locale::ALL.len()] = files!["locales/en.toml", "locales/vi.toml"];
+const WORDS: [(&str, &str); Locale::ALL.len()] =
+    files!["locales/en.toml", "locales/vi.toml", "locales/es.toml", "locales/fr.toml", "locales/de.toml",];
 
 /// Why a page could not be rendered. Never holds a value that was to be shown.
 #[derive(Debug, thiserror::Error)]
