@@ -10,7 +10,7 @@ pub mod fields;
 pub mod keys;
 mod library;
 mod locale;
-mod look;
+pub mod look;
 mod profile;
 mod session;
 mod site;
