@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::domain::words::tests::assert_complete;
-use crate::domain::{SiteKind, test_site};
+use crate::domain::{Logo, SiteKind, test_site};
 use crate::http::pages::samples::{PERSON, samples, site};
 use crate::http::pages::view::{Notice, NoticeKind, ProfileForm};
 
@@ -233,6 +233,23 @@ fn a_notice_about_a_field_stands_beside_it_and_names_it() {
     let html = render(&Page::Welcome { form: ProfileForm::default(), notice: Some(notice) }).unwrap();
     assert!(html.contains("<a href=\"#display_name\">“Name” cannot be saved like this."), "{html}");
     assert!(html.contains("aria-describedby=\"display_name-error display_name-hint\""), "{html}");
+}
+
+#[test]
+fn a_site_shows_its_logo_or_its_initial() {
+    let mut site = test_site("reader", SiteKind::Reader);
+    let pages = Pages::parse().unwrap();
+    let mut show = |logo| {
+        site.look.logo = logo;
+        let frame = Frame { site: &site, locale: Locale::English, here: "/", token: "proof", person: None };
+        pages.render(&frame, &Page::ConfirmFailed).unwrap()
+    };
+    let initial = show(None);
+    assert!(initial.contains("aria-hidden=\"true\">R</span>") && !initial.contains("<img"));
+    let logo = show(Logo::parse(b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec()));
+    let image = tags(&logo, "img")[0];
+    assert!(image.contains(" src=\"/doorcode/logo?v=") && image.contains(" alt=\"\""), "{image}");
+    assert!(logo.contains("<link rel=\"icon\" href=\"/doorcode/logo?v="));
 }
 
 #[test]
