@@ -1,7 +1,7 @@
 //! The languages we write in, and which of them a request or an account asks for.
 //!
-//! Only the choice lives here; the words are in `email-templates/locales`, one file a language.
-//! Where nothing fits, the answer is `None` and the site's own locale decides.
+//! Only the choice lives here; the words are in `email-templates/locales` and `pages/locales`, one file a
+//! language. Where nothing fits, the answer is `None` and the site's own locale decides.
 
 use fluent_langneg::{LanguageIdentifier, NegotiationStrategy, negotiate_languages};
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::domain::words::tests::assert_complete;
-use crate::domain::{SiteKind, test_site};
+use crate::domain::{Logo, SiteKind, test_site};
 use crate::http::pages::samples::{PERSON, samples, site};
 use crate::http::pages::view::{Notice, NoticeKind, ProfileForm};
 
@@ -89,7 +89,7 @@ fn no_phrase_of_a_page_lies_unused() {
 
 #[test]
 fn a_page_has_a_language_a_title_one_heading_and_its_landmarks() {
-    let phrases = Pages::parse().unwrap().words;
+    let pages = Pages::parse().unwrap();
     for (name, locale, html) in all() {
         assert!(html.starts_with("<!doctype html>\n<html lang=\""), "{name}");
         assert_eq!(values(&html, "lang")[0], locale.tag(), "{name}");
@@ -99,8 +99,9 @@ fn a_page_has_a_language_a_title_one_heading_and_its_landmarks() {
         }
         assert!(title(&html).contains(" – Riverside"), "{name}");
         let is_wrong = html.contains("<div class=\"notice error\"") || html.contains("aria-invalid");
-        let prefix = phrases.of(locale)["layout"]["error_title"].split('{').next().unwrap();
-        assert_eq!(is_wrong, title(&html).starts_with(prefix), "{name}: {}", title(&html));
+        let error = pages.words.of(locale)["layout"]["error_title"].replace("{title}", "");
+        let says_so = title(&html).starts_with(&error);
+        assert_eq!(is_wrong, says_so, "{name}: {}", title(&html));
         assert!(!html.contains("{{") && !html.contains("{%"), "{name}");
     }
 }
@@ -232,6 +233,23 @@ fn a_notice_about_a_field_stands_beside_it_and_names_it() {
     let html = render(&Page::Welcome { form: ProfileForm::default(), notice: Some(notice) }).unwrap();
     assert!(html.contains("<a href=\"#display_name\">“Name” cannot be saved like this."), "{html}");
     assert!(html.contains("aria-describedby=\"display_name-error display_name-hint\""), "{html}");
+}
+
+#[test]
+fn a_site_shows_its_logo_or_its_initial() {
+    let mut site = test_site("reader", SiteKind::Reader);
+    let pages = Pages::parse().unwrap();
+    let mut show = |logo| {
+        site.look.logo = logo;
+        let frame = Frame { site: &site, locale: Locale::English, here: "/", token: "proof", person: None };
+        pages.render(&frame, &Page::ConfirmFailed).unwrap()
+    };
+    let initial = show(None);
+    assert!(initial.contains("aria-hidden=\"true\">R</span>") && !initial.contains("<img"));
+    let logo = show(Logo::parse(b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec()));
+    let image = tags(&logo, "img")[0];
+    assert!(image.contains(" src=\"/doorcode/logo?v=") && image.contains(" alt=\"\""), "{image}");
+    assert!(logo.contains("<link rel=\"icon\" href=\"/doorcode/logo?v="));
 }
 
 #[test]
