@@ -51,7 +51,7 @@ const WORDS: [(&str, &str); Locale::ALL.len()] =
 
 /// Why a page could not be rendered. Never holds a value that was to be shown.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LookError {
+pub enum LookError {
     /// A file of words is not TOML, or not words in sections.
     #[error("the words of the pages are broken")]
     Words(#[from] WordsError),
@@ -69,7 +69,7 @@ pub(super) enum LookError {
 }
 
 /// Every page in every language, parsed.
-pub(super) struct Pages {
+pub struct Pages {
     tera: Tera,
     words: Phrases,
 }
@@ -79,7 +79,7 @@ impl Pages {
     ///
     /// # Errors
     /// If a file that is compiled in is broken.
-    pub(super) fn parse() -> Result<Self, LookError> {
+    pub fn parse() -> Result<Self, LookError> {
         let mut tera = Tera::default();
         // Said aloud though it is the default: on these lines rests the escaping of every value.
         tera.autoescape_on([".html"]);

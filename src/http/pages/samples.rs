@@ -66,7 +66,12 @@ pub(super) fn samples() -> Vec<Sample> {
     let of = |name, kind, signed_in, page| Sample { name, kind, signed_in, page };
     let mut all = sign_in();
     all.extend([
-        of("welcome", Reader, true, Page::Welcome { form: profile(), notice: None }),
+        of(
+            "welcome",
+            Reader,
+            true,
+            Page::Welcome { form: profile(), redirect_to: "/".to_owned(), notice: None },
+        ),
         of("account", Reader, true, account(None, Vec::new(), None)),
         of(
             "account-saved",

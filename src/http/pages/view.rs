@@ -47,6 +47,16 @@ impl Notice {
         Self { kind, key, values: Vec::new(), field: None }
     }
 
+    /// It did not work.
+    pub(super) fn error(key: &'static str) -> Self {
+        Self::new(NoticeKind::Error, key)
+    }
+
+    /// It worked.
+    pub(super) fn success(key: &'static str) -> Self {
+        Self::new(NoticeKind::Success, key)
+    }
+
     /// The same, with a value.
     pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
         self.values.push((name, value));
@@ -101,10 +111,12 @@ pub(super) enum Page {
         #[serde(skip)]
         notice: Option<Notice>,
     },
-    /// After the first sign-in. `POST /welcome`: `display_name`, `bio`, `city`, `country`, `language`;
-    /// `POST /welcome/skip`.
+    /// After the first sign-in. `POST /welcome`: `display_name`, `bio`, `city`, `country`, `language`, `redirectTo`;
+    /// `POST /welcome/skip`: `redirectTo`.
     Welcome {
         form: ProfileForm,
+        /// Where to go from here.
+        redirect_to: String,
         #[serde(skip)]
         notice: Option<Notice>,
     },

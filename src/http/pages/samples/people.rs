@@ -35,6 +35,7 @@ pub(super) fn account(
 ) -> Page {
     let session = |id: &str, device: &str, ip: &str, days: i64, current| SessionLine {
         id: id.to_owned(),
+        site: "Reader".to_owned(),
         device: device.to_owned(),
         ip: ip.to_owned(),
         opened_at: at(-days),
@@ -47,7 +48,7 @@ pub(super) fn account(
             language: "en".to_owned(),
             theme: "system".to_owned(),
             profile_visibility: "public".to_owned(),
-            reading_activity: "friends".to_owned(),
+            reading_activity: "followers".to_owned(),
             review_visibility: "public".to_owned(),
             email_enabled: true,
             due_date_reminders: true,
@@ -56,7 +57,7 @@ pub(super) fn account(
             ..PreferencesForm::default()
         },
         sessions: vec![
-            session("s1", "Firefox on Windows", "203.0.113.7", 0, true),
+            session("s1", "Firefox, Windows", "203.0.113.7", 0, true),
             session("s2", "Safari on iPhone", "2001:db8:85a3::8a2e:370:7334", 3, false),
             session("s3", "", "198.51.100.24", 20, false),
         ],
@@ -105,6 +106,7 @@ pub(super) fn requests() -> Vec<RequestLine> {
         asked_at: at(-4),
         decided_at,
         note: note.map(str::to_owned),
+        version: 1,
     };
     let note = "Thank you for your offer. Please come by on Saturday, so that we can talk about it.";
     vec![
@@ -124,6 +126,7 @@ pub(super) fn open_requests() -> Vec<OpenRequest> {
         name: name.map(str::to_owned),
         message: message.map(str::to_owned),
         asked_at: at(-2),
+        version: 1,
     };
     vec![
         request("q1", "lan.tran@example.net", Some("Trần Thị Lan"), Some(MESSAGE)),

@@ -18,7 +18,7 @@ pub(in crate::http::pages) struct ProfileForm {
     pub version: i32,
 }
 
-/// Preferences in their form. Who sees what is `public`, `friends` or `private`.
+/// Preferences in their form. Who sees what is `public`, `followers` or `private`.
 #[derive(Serialize, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a box to tick")]
 pub(in crate::http::pages) struct PreferencesForm {
@@ -42,7 +42,9 @@ pub(in crate::http::pages) struct PreferencesForm {
 #[derive(Serialize)]
 pub(in crate::http::pages) struct SessionLine {
     pub id: String,
-    /// What it runs on, such as "Firefox on Windows"; empty where that cannot be told.
+    /// The site's name.
+    pub site: String,
+    /// What it runs on, such as "Firefox, Windows"; empty where that cannot be told.
     pub device: String,
     pub ip: String,
     pub opened_at: DateTime<Utc>,
@@ -75,6 +77,8 @@ pub(in crate::http::pages) struct RequestLine {
     pub asked_at: DateTime<Utc>,
     pub decided_at: Option<DateTime<Utc>>,
     pub note: Option<String>,
+    /// What a withdrawal is made on: the hidden field `_version`.
+    pub version: i32,
 }
 
 /// A request for access, for who decides it.
@@ -88,4 +92,6 @@ pub(in crate::http::pages) struct OpenRequest {
     pub name: Option<String>,
     pub message: Option<String>,
     pub asked_at: DateTime<Utc>,
+    /// What a decision is made on: the hidden field `_version`.
+    pub version: i32,
 }
