@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::flows::{Flows, MailWorkers, SharedFlows, SigningKeysError};
-use crate::http::{self, HttpSettings};
+use crate::http::{self, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
@@ -78,6 +78,9 @@ pub enum StartError {
     /// The signing keys cannot be used.
     #[error("the signing keys cannot be used")]
     SigningKeys(#[from] SigningKeysError),
+    /// A page is broken.
+    #[error("a page is broken")]
+    Pages(#[from] LookError),
     /// A mail template is broken.
     #[error("a mail template is broken")]
     Templates(#[from] TemplateError),
@@ -99,6 +102,7 @@ pub enum StartError {
 pub struct App {
     flows: SharedFlows,
     http: HttpSettings,
+    pages: Arc<Pages>,
     listener: TcpListener,
     inbox: Option<(TcpListener, Inbox)>,
     mail: MailWorkers,
@@ -123,6 +127,7 @@ impl App {
             None => None,
         };
         let templates = Templates::parse()?;
+        let pages = Arc::new(Pages::parse()?);
         let mailer = if let Some((_, inbox)) = &inbox {
             Mailer::Inbox(inbox.clone())
         } else {
@@ -144,6 +149,7 @@ impl App {
             limits: wiring::client_limits(config),
             clock,
             code_life: Duration::from_secs(config.codes.ttl_secs),
+            send_gap: Duration::from_secs(config.limits.send_gap_secs),
             unfinished: TaskTracker::new(),
             outbox_filled: Notify::new(),
             draining: CancellationToken::new(),
@@ -160,6 +166,7 @@ impl App {
         Ok(Self {
             flows,
             http: wiring::http(config),
+            pages,
             listener,
             inbox,
             mail,
@@ -221,7 +228,7 @@ impl App {
         let served = Server::new_with_acceptor(acceptor(self.listener)?)
             .idle_timeout(Duration::from_secs(60))
             .run_with_graceful_shutdown(
-                http::routes(Arc::clone(&self.flows), self.http),
+                http::routes(Arc::clone(&self.flows), self.pages, self.http),
                 async move {
                     shutdown.await;
                     draining.cancel();

@@ -20,6 +20,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them, the strongest first.
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Manager, Self::Librarian, Self::Volunteer];
+
+    /// Reads the word. `None` for any other.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+
     /// The word in the database and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {

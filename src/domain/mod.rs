@@ -5,6 +5,7 @@
 mod browser;
 mod code;
 mod destination;
+mod device;
 mod email;
 pub mod fields;
 pub mod keys;
@@ -19,6 +20,7 @@ pub mod words;
 
 pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode};
+pub use device::Device;
 pub use email::{EmailAddress, EmailError};
 pub use keys::{AddressTag, KeyRing};
 pub use library::{

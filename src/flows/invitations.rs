@@ -185,6 +185,14 @@ impl Flows {
         Ok(Part::of(transaction.access_requests(library, page).await?, page, |request| request.id))
     }
 
+    /// What waits for a decision of the caller, over all libraries, the oldest first.
+    ///
+    /// # Errors
+    /// A [`LibraryError`].
+    pub async fn open_access_requests(&self, caller: &Caller) -> Result<Vec<AccessRequest>, LibraryError> {
+        Ok(self.admit(caller).await?.open_access_requests().await?)
+    }
+
     /// Approves a request with a role, or declines it without one; the person is told.
     ///
     /// # Errors

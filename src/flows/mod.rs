@@ -7,6 +7,7 @@ mod account;
 mod browser_session;
 mod deliver_mail;
 mod deliver_outbox;
+mod forms;
 mod housekeeping;
 mod invitations;
 mod library;
@@ -14,6 +15,7 @@ mod profile;
 mod refresh;
 mod request_code;
 mod sealed;
+mod sign_in_progress;
 mod sign_out;
 mod signing_keys;
 mod verify_code;
@@ -37,6 +39,7 @@ pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
 pub use self::refresh::RefreshError;
 pub use self::request_code::{RequestCode, RequestCodeError};
+pub use self::sign_in_progress::SignInProgress;
 pub use self::sign_out::SignOutError;
 pub use self::signing_keys::SigningKeysError;
 pub use self::verify_code::{Presented, Purpose, VerifyCode, VerifyCodeError};
@@ -47,7 +50,8 @@ use crate::ports::codes::Codes;
 use crate::ports::db::Db;
 pub use crate::ports::db::EndSessions;
 use crate::ports::limits::Limits;
-use crate::ports::tokens::{IssuedToken, TokenError, Tokens};
+pub use crate::ports::tokens::IssuedToken;
+use crate::ports::tokens::{TokenError, Tokens};
 
 /// The ports a story may use.
 #[derive(Debug)]
@@ -68,6 +72,8 @@ pub struct Flows {
     pub clock: Clock,
     /// Life of a code: what the mail says.
     pub code_life: Duration,
+    /// Least time between two codes: what the page counts down.
+    pub send_gap: Duration,
     /// Work that must come to its end even if the client has gone; a graceful stop waits for it.
     pub unfinished: TaskTracker,
     /// Rung when a mail was put into the outbox.
@@ -118,6 +124,12 @@ impl Flows {
             code_store: self.codes.check().await.is_ok(),
             signing_keys: self.sites.iter().all(|site| self.tokens.can_sign(site)),
         })
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     fn signed_in(&self, site: &Site, user: User, session: &OpenedSession) -> Result<SignedIn, TokenError> {

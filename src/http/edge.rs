@@ -18,6 +18,10 @@ use super::{HttpSettings, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The id of a request, for pages that show it.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
 /// Ends a request that takes too long. What must not end halfway runs in a task of its own.
 pub(super) async fn deadline<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
     let limit =
@@ -55,7 +59,7 @@ pub(super) async fn answer_problems<E: Endpoint>(next: Arc<E>, request: Request)
 }
 
 /// Errors of ours carry a problem; the framework's have only a status worth keeping.
-fn problem_of(error: &Error) -> Problem {
+pub(super) fn problem_of(error: &Error) -> Problem {
     if let Some(problem) = error.downcast_ref::<Problem>() {
         return problem.clone();
     }
@@ -95,9 +99,10 @@ impl poem::middleware::PanicHandler for PanicToProblem {
 /// Logs one line a request and protects every answer.
 ///
 /// The line has the operation, not the path, and nothing that a caller sent: no address, token, query or body.
-pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
+pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Request) -> Result<Response> {
     let started = Instant::now();
     let id = request_id(request.headers());
+    request.set_data(RequestId(id.clone()));
     let strict = request.data::<Arc<HttpSettings>>().is_some_and(|settings| settings.strict_transport);
     let method = request.method().clone();
     let span = tracing::info_span!("request", id);

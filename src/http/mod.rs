@@ -8,6 +8,7 @@ mod health;
 pub mod inbox;
 mod library;
 mod openapi;
+mod pages;
 mod problem;
 mod site;
 mod timestamp;
@@ -21,6 +22,7 @@ use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Response, Route};
 
 pub use self::openapi::document;
+pub use self::pages::{LookError, Pages};
 pub use self::problem::Problem;
 use crate::flows::SharedFlows;
 
@@ -39,10 +41,14 @@ pub struct HttpSettings {
 
 /// Every route, and around them, from the outside in: the log line and the headers of every answer; cross-origin rules;
 /// errors in the shape that the caller reads; the deadline.
-pub fn routes(flows: SharedFlows, settings: HttpSettings) -> impl Endpoint<Output = Response> {
+pub fn routes(
+    flows: SharedFlows,
+    pages: Arc<Pages>,
+    settings: HttpSettings,
+) -> impl Endpoint<Output = Response> {
     let settings = Arc::new(settings);
     // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
-    Route::new()
+    pages::add(Route::new())
         .at("/openapi.json", poem::get(openapi::show))
         .nest(library::PATH, library::service(&flows))
         .nest(auth::PATH, auth::service(Arc::clone(&flows)))
@@ -53,5 +59,6 @@ pub fn routes(flows: SharedFlows, settings: HttpSettings) -> impl Endpoint<Outpu
         .around(cors::allow)
         .around(edge::log_and_protect)
         .data(flows)
+        .data(pages)
         .data(settings)
 }

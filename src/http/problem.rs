@@ -309,7 +309,8 @@ fn no_session() -> Problem {
     Problem::forbidden("session_not_found", "Session from session_id claim in JWT does not exist")
 }
 
-fn no_signing_key(error: &TokenError) -> Problem {
+/// No token can be made: ours to mend.
+pub(super) fn no_signing_key(error: &TokenError) -> Problem {
     tracing::error!(%error, "no access token can be signed");
     Problem::internal()
 }

@@ -17,6 +17,8 @@ mod library_rules;
 mod limits;
 mod mail;
 mod openapi;
+mod page_forgery;
+mod pages;
 mod policies;
 mod pool;
 mod process;

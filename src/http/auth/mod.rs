@@ -2,6 +2,7 @@
 
 mod answers;
 mod bearer;
+mod cookie;
 mod errors;
 mod objects;
 mod requests;
@@ -14,13 +15,14 @@ use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use self::answers::{Empty, KeySetAnswer, NoContent, SessionAnswer};
 pub(super) use self::bearer::Bearer;
+use self::cookie::CookieSession;
 pub(super) use self::errors::render;
-use self::objects::{KeySet, Settings, UserObject};
+use self::objects::{KeySet, PageSessionObject, Settings, UserObject};
 use self::requests::{OtpBody, RefreshBody, ResendBody, UpdateUserBody, VerifyBody};
 use super::body::Body;
 use super::health::{self, Health, Live, ReadyAnswer};
 use super::site::ForSite;
-use super::{Problem, visitor};
+use super::{Problem, problem, visitor};
 use crate::domain::SignOutScope;
 use crate::flows::SharedFlows;
 
@@ -145,6 +147,17 @@ impl AuthApi {
         let caller = bearer.read(&self.flows, &site.0)?;
         self.flows.sign_out(&site.0, caller, scope, &from.0).await?;
         Ok(NoContent::Done)
+    }
+
+    /// The session of this browser
+    ///
+    /// For the scripts of a site's own pages: the session of the cookie that the hosted pages set, with a short access token,
+    /// or `null`. There is no refresh token; ask again when the token ends.
+    #[oai(path = "/session", method = "get", operation_id = "getSession", tag = "Group::Sessions")]
+    async fn session(&self, found: CookieSession) -> Result<Json<Option<PageSessionObject>>, Problem> {
+        let CookieSession { site, session: Some(session) } = found else { return Ok(Json(None)) };
+        let token = self.flows.token_of(&site, &session).map_err(|error| problem::no_signing_key(&error))?;
+        Ok(Json(Some(PageSessionObject::of(&site, token, session.user))))
     }
 
     /// Who am I

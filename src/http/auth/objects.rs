@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::domain::{Site, User};
-use crate::flows::SignedIn;
+use crate::flows::{IssuedToken, SignedIn};
 use crate::http::timestamp::Timestamp;
 
 /// A session.
@@ -35,6 +35,34 @@ impl SessionObject {
             expires_at: signed_in.access.expires_at,
             refresh_token: signed_in.refresh_token,
             user: UserObject::of(site, signed_in.user),
+        }
+    }
+}
+
+/// The session of a browser, for the scripts of its page.
+#[derive(Debug, Object)]
+#[oai(rename = "PageSession")]
+pub(super) struct PageSessionObject {
+    /// A JWT of the session's site.
+    access_token: String,
+    /// Always `bearer`.
+    token_type: String,
+    /// Life of the access token, in seconds.
+    expires_in: i64,
+    /// End of the access token, Unix seconds.
+    expires_at: i64,
+    /// Whose session it is.
+    user: UserObject,
+}
+
+impl PageSessionObject {
+    pub(super) fn of(site: &Site, access: IssuedToken, user: User) -> Self {
+        Self {
+            access_token: access.text,
+            token_type: "bearer".to_owned(),
+            expires_in: access.expires_in,
+            expires_at: access.expires_at,
+            user: UserObject::of(site, user),
         }
     }
 }

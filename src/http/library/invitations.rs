@@ -175,7 +175,7 @@ impl InvitationBody {
 }
 
 /// An optional note; an empty one is none.
-pub(super) fn note(field: &'static str, text: Option<&str>) -> Result<Option<String>, LibraryError> {
+pub(in crate::http) fn note(field: &'static str, text: Option<&str>) -> Result<Option<String>, LibraryError> {
     let text =
         text.map(|text| paragraph(field, text, 1000, "must have at most 1000 characters")).transpose()?;
     Ok(text.filter(|text| !text.is_empty()))

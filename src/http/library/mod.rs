@@ -21,9 +21,12 @@ use poem_openapi::OpenApiService;
 use self::access_requests::AccessRequestsApi;
 pub(super) use self::errors::render;
 use self::invitations::InvitationsApi;
+pub(super) use self::invitations::note;
 use self::libraries::LibrariesApi;
 use self::preferences::PreferencesApi;
+pub(super) use self::preferences::preferences_change;
 use self::profile::ProfileApi;
+pub(super) use self::profile::profile_change;
 use self::staff::StaffApi;
 use crate::flows::SharedFlows;
 

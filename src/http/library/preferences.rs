@@ -201,6 +201,16 @@ struct InterfaceChange {
     default_view: Option<String>,
 }
 
+/// Reads a change of preferences from the same JSON that the API takes.
+///
+/// # Errors
+/// Names the field that breaks a rule.
+pub(in crate::http) fn preferences_change(json: Value) -> Result<Change, FieldError> {
+    serde_json::from_value::<PreferencesChange>(json)
+        .map_err(|_| FieldError { field: "preferences", rule: "cannot be read" })?
+        .check()
+}
+
 impl PreferencesChange {
     fn check(&self) -> Result<Change, FieldError> {
         let mut change = Change::default();

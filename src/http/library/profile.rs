@@ -170,6 +170,16 @@ struct LinksChange {
     instagram: Option<String>,
 }
 
+/// Reads a change of a profile from the same JSON that the API takes.
+///
+/// # Errors
+/// Names the field that breaks a rule.
+pub(in crate::http) fn profile_change(json: Value) -> Result<Change, FieldError> {
+    serde_json::from_value::<ProfileChange>(json)
+        .map_err(|_| FieldError { field: "profile", rule: "cannot be read" })?
+        .check()
+}
+
 impl ProfileChange {
     fn check(&self) -> Result<Change, FieldError> {
         let mut change = Change::default();

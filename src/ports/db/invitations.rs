@@ -159,6 +159,27 @@ impl CallerTx {
         .await?)
     }
 
+    /// What waits for a decision of the caller, the oldest first, over all libraries. At most 100.
+    ///
+    /// The policy shows requests to who may decide them; the caller's own are not for the caller to decide.
+    pub async fn open_access_requests(&mut self) -> Result<Vec<AccessRequest>, ActError> {
+        Ok(sqlx::query_as!(
+            AccessRequest,
+            r#"select r.id as "id!", r.library_id as "library_id!", l.name as "library_name!",
+                      l.code as "library_code!", r.user_id as "user_id!", p.display_name as "display_name?",
+                      p.email as "email?", r.message as "message?", r.status as "status!",
+                      r.decided_at as "decided_at?", r.decision_note as "decision_note?",
+                      r.granted_role as "granted_role?", r.version as "version!", r.created_at as "created_at!"
+                 from public.library_access_requests r
+                 join public.libraries l on l.id = r.library_id
+                 left join lateral public.library_people(r.library_id) p on p.user_id = r.user_id
+                where r.status = 'pending' and r.user_id <> auth.uid()
+                order by r.created_at, r.id limit 100"#,
+        )
+        .fetch_all(self.connection())
+        .await?)
+    }
+
     /// One request that the caller may see.
     pub async fn access_request(&mut self, id: Uuid) -> Result<AccessRequest, ActError> {
         sqlx::query_as!(

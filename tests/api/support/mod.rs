@@ -1,6 +1,7 @@
 //! What every story needs: a running server, its mail, and a way to move time.
 
 pub(crate) mod app;
+pub(crate) mod browser;
 pub(crate) mod database;
 pub(crate) mod embedded;
 pub(crate) mod libraries;
@@ -8,6 +9,7 @@ pub(crate) mod process;
 pub(crate) mod services;
 
 pub(crate) use app::{Answer, TestApp};
+pub(crate) use browser::Browser;
 pub(crate) use services::Services;
 
 /// Tells each story on both backends, as `story::services` and `story::embedded`.

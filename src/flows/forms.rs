@@ -1,0 +1,36 @@
+//! The proof against forgery that every form of the hosted pages carries.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::Flows;
+use crate::domain::keys::MAC_LENGTH;
+use crate::domain::{BrowserId, SessionId, Site};
+
+impl Flows {
+    /// The proof for forms shown to this browser, signed in with this session or with none.
+    #[must_use]
+    pub fn form_proof(&self, site: &Site, browser: &BrowserId, session: Option<SessionId>) -> String {
+        URL_SAFE_NO_PAD.encode(self.keys.form_mac(&site.id, browser, session))
+    }
+
+    /// Whether a form's proof was made for this browser and session. Constant time.
+    #[must_use]
+    pub fn is_form_proof(
+        &self,
+        site: &Site,
+        browser: &BrowserId,
+        session: Option<SessionId>,
+        proof: &str,
+    ) -> bool {
+        let given: Option<[u8; MAC_LENGTH]> =
+            URL_SAFE_NO_PAD.decode(proof).ok().and_then(|bytes| bytes.try_into().ok());
+        given.is_some_and(|given| self.keys.knows_form_mac(&site.id, browser, session, &given))
+    }
+
+    /// Names a browser that has no name yet.
+    #[must_use]
+    pub fn new_browser(&self) -> BrowserId {
+        BrowserId::generate(&mut super::system_rng())
+    }
+}

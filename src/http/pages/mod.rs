@@ -1,0 +1,162 @@
+//! The hosted pages: sign-in, account and staff access for sites that write no sign-in code of their own.
+//!
+//! Made on the server, in the site's look and the person's language; nothing needs a script. Handlers read a
+//! [`Visit`](visit::Visit) or a [`Posted`](visit::Posted) form, call a flow, and show a page or go to the next.
+
+mod access;
+mod account;
+mod assets;
+mod confirm;
+mod cookies;
+mod failure;
+mod fields;
+mod invitations;
+mod libraries;
+mod login;
+mod look;
+mod view;
+mod visit;
+mod welcome;
+
+use poem::http::header::{self, HeaderValue};
+use poem::http::{HeaderName, StatusCode};
+use poem::web::Path;
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Result, Route, get, handler, post};
+
+use self::assets::Asset;
+pub(in crate::http) use self::cookies::Cookie;
+pub use self::look::{LookError, Pages};
+use self::view::{Frame, Page};
+use self::visit::Visit;
+use super::Problem;
+use super::site::{ForSite, text};
+use crate::domain::{SignOutScope, Site};
+use crate::flows::{LibraryError, SignOutError, SignedIn};
+
+/// Puts every page's address into the table of routes.
+pub(super) fn add(route: Route) -> Route {
+    route
+        .at("/", page(get(start)))
+        .at("/login", page(get(login::show).post(login::ask)))
+        .at("/login/code", page(get(login::back).post(login::enter)))
+        .at("/login/resend", page(get(login::back).post(login::resend)))
+        .at("/login/restart", page(get(login::back).post(login::restart)))
+        .at("/confirm", page(get(confirm::show).post(confirm::enter)))
+        .at("/welcome", page(get(welcome::show).post(welcome::keep)))
+        .at("/welcome/skip", page(post(welcome::skip)))
+        .at("/account", page(get(account::show)))
+        .at("/account/profile", page(post(account::save_profile)))
+        .at("/account/preferences", page(post(account::save_preferences)))
+        .at("/account/sessions/end", page(post(account::end_session)))
+        .at("/account/sessions/end-others", page(post(account::end_others)))
+        .at("/account/sessions/end-all", page(post(account::end_all)))
+        .at("/account/sign-out", page(post(login::sign_out)))
+        .at("/account/data", page(get(account::download)))
+        .at("/language", page(post(account::choose_language)))
+        .at("/request-access", staff_page(get(access::show).post(access::ask)))
+        .at("/request-access/withdraw", staff_page(post(access::withdraw)))
+        .at("/access-requests", staff_page(get(access::show_open)))
+        .at("/access-requests/decide", staff_page(post(access::decide)))
+        .at("/libraries", staff_page(get(libraries::show)))
+        .at("/invitations/:token", page(get(invitations::show)))
+        .at("/invitations/:token/accept", page(post(invitations::accept)))
+        .at("/invitations/:token/decline", page(post(invitations::decline)))
+        .at("/doorcode/:name", get(asset))
+}
+
+fn page<E: Endpoint + 'static>(endpoint: E) -> impl Endpoint<Output = Response> {
+    endpoint.around(failure::guard)
+}
+
+/// A page of management sites alone.
+fn staff_page<E: Endpoint + 'static>(endpoint: E) -> impl Endpoint<Output = Response> {
+    page(endpoint.around(failure::management_only))
+}
+
+/// The site's own start, where nothing else is in front of us: the account of who is signed in, else the sign-in page.
+#[handler]
+async fn start(visit: Visit) -> Response {
+    let to = if visit.session.is_some() { "/account" } else { "/login" };
+    visit.go(to)
+}
+
+/// A file that pages load.
+#[handler]
+fn asset(site: ForSite, Path(name): Path<String>, request: &Request) -> Result<Response, Problem> {
+    let asset = Asset::find(&name, &site.0)
+        .filter(|_| site.0.look.pages)
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such file"))?;
+    let asked = request.uri().query().and_then(|query| query.strip_prefix("v="));
+    Ok(asset.answer(asked, text(request.headers(), header::IF_NONE_MATCH.as_str())))
+}
+
+/// Signs the browser in, and ends the session it had before.
+async fn enter(visit: &mut Visit, signed_in: &SignedIn) {
+    if let Some(before) = &visit.session {
+        let person = (before.user.id, before.id);
+        let outcome = visit.flows.sign_out(&visit.site, person, SignOutScope::Local, &visit.visitor).await;
+        if let Err(error) = outcome {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a replaced session goes on until it ends by itself"
+            );
+        }
+    }
+    visit.enter(signed_in.session);
+}
+
+/// A session that is over already is what signing out wants.
+fn already_out(error: SignOutError) -> Result<(), Problem> {
+    match error {
+        SignOutError::NoSession => Ok(()),
+        error @ SignOutError::Unavailable(_) => Err(error.into()),
+    }
+}
+
+fn library_problem(error: LibraryError) -> Problem {
+    error.into()
+}
+
+/// A page as an answer, with what keeps it in its frame.
+fn document(pages: &Pages, frame: &Frame<'_>, status: StatusCode, page: &Page) -> Result<Response, Problem> {
+    let html = pages.render(frame, page).map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "a page could not be written");
+        Problem::internal()
+    })?;
+    let mut response = (status, html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, content_policy(frame.site)?);
+    // Forms tell their origin only under a policy that lets it be told (Fetch, "append a request Origin header").
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    );
+    Ok(response)
+}
+
+/// Nothing inline, nothing from elsewhere, in nobody's frame.
+///
+/// A form may lead, by way of a redirect, to the site's other origins: browsers hold `form-action` against that too.
+fn content_policy(site: &Site) -> Result<HeaderValue, Problem> {
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self' {}",
+        site.origins.join(" ")
+    );
+    HeaderValue::from_str(&policy).map_err(|_| Problem::internal())
+}
+
+/// A page that asks for itself once more, as this site: a browser that followed a link from elsewhere has kept the strict
+/// cookies back, and sends them then.
+fn ask_again(request: &Request) -> Result<Response, Problem> {
+    let address = request.uri().path_and_query().map_or("/", poem::http::uri::PathAndQuery::as_str);
+    let mut html = br#"<!doctype html><meta charset="utf-8"><title>...</title><meta http-equiv="refresh" content="0;url="#.to_vec();
+    tera::escape_html(address, &mut html).map_err(|_| Problem::internal())?;
+    html.extend_from_slice(br#"">"#);
+    let mut response = html.into_response();
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(response)
+}
