@@ -220,10 +220,7 @@ fn what_does_not_fit_together_in_a_site_is_refused() {
         "[sites.reader]\nurl = \"http://a/b\"",
         "sites.reader.url = \"http://a/b\": expected http(s)",
     );
-    assert_only(
-        "[sites.reader]\nconfirm_url = \"/x\"",
-        "sites.reader.confirm_url = \"/x\": expected nothing",
-    );
+    assert_only("[sites.reader]\nmail_link = \"/x\"", "sites.reader.mail_link = \"/x\": expected page, none");
 }
 
 #[test]

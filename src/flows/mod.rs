@@ -5,6 +5,7 @@
 
 mod account;
 mod browser_session;
+mod claims;
 mod deliver_mail;
 mod deliver_outbox;
 mod housekeeping;
@@ -14,6 +15,7 @@ mod profile;
 mod refresh;
 mod request_code;
 mod sealed;
+mod send_code;
 mod sign_out;
 mod signing_keys;
 mod verify_code;

@@ -1,5 +1,6 @@
 //! The auth API: the wire that Supabase Auth clients speak, for sign-in by emailed code.
 
+mod account_requests;
 mod answers;
 mod bearer;
 mod errors;
@@ -8,15 +9,16 @@ mod requests;
 
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response};
-use poem_openapi::param::Query;
+use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
+use self::account_requests::{RefreshBody, UpdateUserBody};
 use self::answers::{Empty, KeySetAnswer, NoContent, SessionAnswer};
 pub(super) use self::bearer::Bearer;
 pub(super) use self::errors::render;
 use self::objects::{KeySet, Settings, UserObject};
-use self::requests::{OtpBody, RefreshBody, ResendBody, UpdateUserBody, VerifyBody};
+use self::requests::{OtpBody, ResendBody, VerifyBody};
 use super::body::Body;
 use super::health::{self, Health, Live, ReadyAnswer};
 use super::site::ForSite;
@@ -67,9 +69,15 @@ impl AuthApi {
         &self,
         site: ForSite,
         from: visitor::From,
+        /// Where the mailed link is to lead in the end; what the site does not list is taken for its home
+        #[oai(name = "redirect_to")]
+        redirect_to: Query<Option<String>>,
+        /// As the query's; goes over it
+        #[oai(name = "redirect_to")]
+        redirect_header: Header<Option<String>>,
         body: Body<OtpBody>,
     ) -> Result<Json<Empty>, Problem> {
-        let ask = body.0.read(&site.0, &from.0)?;
+        let ask = body.0.read(&site.0, &from.0, redirect_header.0.or(redirect_to.0))?;
         self.flows.request_code(ask.as_flow()).await?;
         Ok(Json(Empty {}))
     }
