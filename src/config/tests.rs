@@ -318,7 +318,7 @@ fn production_refuses_each_of_these() {
         ("MAIL__TRANSPORT", "inbox"),
         ("SITES__READER__URL", "http://www.library.example"),
         ("SITES__READER__ORIGINS", "http://localhost:3000"),
-        ("SITES__READER__CONFIRM_URL", "http://www.library.example/confirm"),
+        ("SITES__READER__MAIL_LINK", "http://www.library.example/confirm"),
         ("SITES__READER__PUBLISHABLE_KEY", "doorcode_pub_manage_dev"),
         ("SITES__MANAGEMENT__SENDER_ADDRESS", "no-reply@example.com"),
     ] {

@@ -32,4 +32,4 @@ pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOu
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;
 pub use site::{Claim, MailLink, Site, SiteError, SiteKind, Sites, TokenAlgorithm};
-pub use user::{MAX_METADATA, MetadataError, User, UserId, UserMetadata};
+pub use user::{MAX_METADATA, MetadataError, PendingEmail, User, UserId, UserMetadata};

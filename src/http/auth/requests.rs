@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::domain::{CodeChallenge, EmailAddress, SignInCode, Site, UserMetadata};
-use crate::flows::{Presented, Purpose, RequestCode, VerifyCode, VerifyCodeError, Visitor};
+use crate::flows::{Presented, ProveEmailChange, Purpose, RequestCode, VerifyCode, VerifyCodeError, Visitor};
 use crate::http::Problem;
 
 /// A request for a code.
@@ -96,7 +96,8 @@ impl Otp<'_> {
 /// A proof: a code beside its address, or the token of a mailed link alone.
 #[derive(Debug, Deserialize, Object)]
 pub(super) struct VerifyBody {
-    /// `email` fits any account; `signup` and `invite` a new one; `magiclink` and `recovery` an existing one.
+    /// `email` fits any account; `signup` and `invite` a new one; `magiclink` and `recovery` an existing one;
+    /// `email_change` is for either code of a change of address.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     kind: Option<String>,
@@ -129,8 +130,16 @@ impl Rejection {
     }
 }
 
+/// A [`VerifyBody`] that was found in order.
+pub(super) enum Verification {
+    /// A code or link that opens a session.
+    SignIn(VerifyCode, Rejection),
+    /// A code of a change of address.
+    EmailChange(ProveEmailChange),
+}
+
 impl VerifyBody {
-    pub(super) fn read(self, site: Arc<Site>, visitor: Visitor) -> Result<(VerifyCode, Rejection), Problem> {
+    pub(super) fn read(self, site: Arc<Site>, visitor: Visitor) -> Result<Verification, Problem> {
         let Some(kind) = given(self.kind) else {
             return Err(Problem::invalid("Verify requires a verification type"));
         };
@@ -151,13 +160,19 @@ impl VerifyBody {
             "magiclink" | "recovery" => Some(Purpose::ExistingAccount),
             _ => None,
         };
-        match purpose {
-            Some(purpose) => Ok((VerifyCode { site, presented, purpose, browser: None, visitor }, rejection)),
+        match (purpose, presented) {
+            (Some(purpose), presented) => {
+                let verify = VerifyCode { site, presented, purpose, browser: None, visitor };
+                Ok(Verification::SignIn(verify, rejection))
+            }
+            (None, Presented::Code(email, code)) if kind == "email_change" => {
+                Ok(Verification::EmailChange(ProveEmailChange { site, email, code, visitor }))
+            }
             // A kind of proof that this server never hands out is as good as a wrong one.
-            None if rejection == Rejection::Code || kind == "email_change" => {
+            (None, _) if rejection == Rejection::Code || kind == "email_change" => {
                 Err(rejection.word(VerifyCodeError::Rejected))
             }
-            None => Err(Problem::invalid("Unsupported verification type")),
+            (None, _) => Err(Problem::invalid("Unsupported verification type")),
         }
     }
 }
@@ -191,11 +206,11 @@ fn read_code(
 /// A request for another code.
 #[derive(Debug, Deserialize, Object)]
 pub(super) struct ResendBody {
-    /// `signup`, or `email_change`, of which none is ever pending yet.
+    /// `signup` or `email_change`.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     kind: Option<String>,
-    /// The address that waits for a code.
+    /// The address that waits for a code; for `email_change` the account's present one.
     email: Option<String>,
     /// PKCE challenge, only together with its method.
     code_challenge: Option<String>,
@@ -203,9 +218,14 @@ pub(super) struct ResendBody {
     code_challenge_method: Option<String>,
 }
 
+/// What to send again, and to whom.
+pub(super) enum Resend {
+    SignIn(EmailAddress),
+    EmailChange(EmailAddress),
+}
+
 impl ResendBody {
-    /// Whose code to send again; nobody's, if the kind is one of which none can be waiting.
-    pub(super) fn read(self) -> Result<Option<EmailAddress>, Problem> {
+    pub(super) fn read(self) -> Result<Resend, Problem> {
         read_challenge(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
         let kind = self.kind.unwrap_or_default();
         if !matches!(kind.as_str(), "signup" | "email_change") {
@@ -214,7 +234,7 @@ impl ResendBody {
             ));
         }
         let email = EmailAddress::parse(self.email.as_deref().unwrap_or_default())?;
-        Ok((kind == "signup").then_some(email))
+        Ok(if kind == "signup" { Resend::SignIn(email) } else { Resend::EmailChange(email) })
     }
 }
 

@@ -90,7 +90,7 @@ fn only_the_present_owner_of_an_account_reads_which_address_it_is_to_have() {
         for part in [&mail.text, &mail.html] {
             assert_eq!(part.contains("ada.lovelace@example.net"), new_address.is_some(), "{part}");
         }
-        assert!(!mail.subject.contains('@'));
+        assert!(!mail.subject.contains("ada.lovelace"));
     }
 }
 
