@@ -76,7 +76,7 @@ export class App {
   }
 
   /** A bare auth client of a site, with the recorder of its calls as `http`. */
-  client(site = 'reader', server = this.server) {
+  client(site = 'reader', server = this.server, options = {}) {
     const http = new Recorder(this.secrets);
     const auth = new AuthClient({
       url: server.authUrl,
@@ -85,6 +85,7 @@ export class App {
       persistSession: false, // kept in memory, by this client alone
       autoRefreshToken: false,
       storageKey: `client-${++clients}`, // the cache of public keys is shared by this name
+      ...options,
     });
     return { auth, http };
   }
