@@ -198,6 +198,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_mail_link_is_a_word_or_a_bare_page() {
+        assert_eq!(parse_mail_link("page"), Some(MailLink::Page));
+        assert_eq!(parse_mail_link("none"), Some(MailLink::None));
+        let url = Url::parse("https://app.example/auth/confirm").unwrap();
+        assert_eq!(parse_mail_link(url.as_str()), Some(MailLink::Url(url)));
+        for text in ["", "Page", "/confirm", "https://a/?b", "https://a/#b", "https://u@a/", "javascript:x"] {
+            assert_eq!(parse_mail_link(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn an_origin_is_scheme_host_and_port_alone() {
         let origin = |text: &str| parse_origin(text).map(|url| url.origin().ascii_serialization());
         assert_eq!(origin("HTTPS://App.Example:443/").as_deref(), Some("https://app.example"));

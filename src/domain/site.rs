@@ -331,6 +331,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn mails_link_to_the_hosted_page_if_there_is_one_or_to_the_page_of_an_application() {
+        let mut reader = site("reader", SiteKind::Reader);
+        let page = |site: &Site| site.confirm_page().map(String::from);
+        assert_eq!(page(&reader), None);
+        reader.mail_link = MailLink::Page;
+        assert_eq!(page(&reader).as_deref(), Some("http://reader.localhost:8080/confirm"));
+        reader.look.pages = false;
+        assert_eq!(page(&reader), None);
+        reader.mail_link = MailLink::Url("https://reader.example/auth/confirm".parse().expect("a URL"));
+        assert_eq!(page(&reader).as_deref(), Some("https://reader.example/auth/confirm"));
+    }
+
+    #[test]
     fn issuer_and_host_follow_from_the_url() {
         let mut reader = site("reader", SiteKind::Reader);
         assert_eq!(reader.issuer(), "http://reader.localhost:8080/auth/v1");

@@ -142,6 +142,18 @@ on_both_backends! {
         assert_eq!((app.mails_to(ADA), app.mails_to(LOVELACE)), (3, 2), "two codes and the notice; two codes");
     }
 
+    async fn t31_whoever_signs_up_with_an_address_meanwhile_keeps_it(app: TestApp) {
+        let (session, current, new) = asked(&app).await;
+        assert_halfway(&prove(&app, ADA, &current).await);
+        let owner = app.sign_in(READER, LOVELACE).await;
+        assert_ne!(owner["user"]["id"], session["user"]["id"]);
+        prove(&app, LOVELACE, &new).await.assert_problem(422, "email_exists");
+        prove(&app, LOVELACE, &new).await.assert_problem(403, "otp_expired");
+        let now = who(&app, &session).await.assert_ok().body.clone();
+        assert!(text(&now, "email") == ADA && now.get("new_email").is_none(), "{now}");
+        assert_eq!(text(&who(&app, &owner).await.assert_ok().body, "email"), LOVELACE);
+    }
+
     async fn a_change_that_is_replaced_taken_back_or_signed_out_of_is_worth_nothing(app: TestApp) {
         let (session, current, new) = asked(&app).await;
         app.advance(Duration::from_secs(61)).await;
