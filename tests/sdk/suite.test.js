@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { App } from './lib/app.js';
-import { Embedded, Services } from './lib/backend.js';
+import { Embedded, Services } from '../node/backend.js';
 import { accountStories } from './stories/account.js';
 import { codeStories } from './stories/codes.js';
 import { createClientStories } from './stories/create_client.js';

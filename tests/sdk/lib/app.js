@@ -5,8 +5,8 @@ import { createClient } from '@supabase/supabase-js';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ws from 'ws';
-import { KEYS, startServer } from './server.js';
-import { codeIn } from './mail.js';
+import { KEYS, startServer } from '../../node/server.js';
+import { codeIn } from '../../node/mail.js';
 
 const ANSWERS_WITHIN_MS = 20_000;
 let clients = 0;
