@@ -5,7 +5,7 @@ import { chromium } from 'playwright-core';
 
 // Every name under localhost is this machine, and no other name is any.
 const NAMES = 'MAP *.localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE *.localhost';
-const ANSWERS_WITHIN_MS = 20_000;
+const ANSWERS_WITHIN_MS = 15_000;
 
 /** Starts the browser that DOORCODE_TEST_CHROMIUM names. */
 export async function launch() {
@@ -50,6 +50,15 @@ export class Browser {
   async close() {
     await this.context.close();
     assert.deepEqual(this.complaints, []);
+  }
+
+  /** Where it is and what it shows, for whoever reads about a failed test. */
+  async describe() {
+    const pages = this.context.pages().map(async (page) => {
+      const text = await page.locator('body').innerText().catch(String);
+      return `at ${page.url()}:\n${text.replace(/\n+/g, '\n').slice(0, 1500)}`;
+    });
+    return (await Promise.all(pages)).join('\n\n');
   }
 
   /** The names and values of all cookies, in one order. */

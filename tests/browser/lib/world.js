@@ -52,7 +52,10 @@ export class World {
   /** A browser that is closed when the test is over; a complaint of a page fails it. */
   async browser(test, options) {
     const browser = await Browser.open(this.chromium, options);
-    test.after(() => browser.close());
+    test.after(async () => {
+      if (test.passed === false) test.diagnostic(await browser.describe());
+      await browser.close();
+    });
     return browser;
   }
 
