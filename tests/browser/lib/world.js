@@ -95,12 +95,12 @@ export class World {
   // ---- people ---------------------------------------------------------------------------------------------
 
   /** Somebody who has an account. Returns the address. */
-  async person(name = 'ada') {
+  async person(name = 'ada', { locale = 'en', displayName } = {}) {
     const email = this.freshAddress(name);
     await this.backend.sql.query(
-      `insert into auth.users (id, email, email_confirmed_at, raw_user_meta_data)
-       values (gen_random_uuid(), $1, now(), jsonb_build_object('email', $1::text, 'email_verified', true))`,
-      [email],
+      `insert into auth.users (id, email, email_confirmed_at, raw_user_meta_data, locale)
+       values (gen_random_uuid(), $1, now(), $2, $3)`,
+      [email, { email, email_verified: true, display_name: displayName }, locale],
     );
     return email;
   }

