@@ -17,7 +17,7 @@ export async function walk(world, open, look) {
 
 async function signingIn(world, open, look) {
   const { page } = await open();
-  const email = world.freshAddress('ada.lovelace');
+  const email = world.freshAddress('ada.byron');
   await page.goto(world.at('reader', '/login'));
   await look('login', page);
   await send(page, '/login', { email: 'ada@example' });

@@ -24,7 +24,6 @@ export class World {
         // As in production: the pages have a story about this gap.
         LIMITS__SEND_GAP_SECS: '60',
         SITES__READER__ORIGINS: this.neighbours.books,
-        SITES__READER__CONFIRM_URL: `http://reader.localhost:${port}/confirm`,
         SITES__MANAGEMENT__ORIGINS: this.neighbours.desk,
         SITES__MANAGEMENT__LIBRARY_HOME: `${this.neighbours.desk}/{code}`,
         ...backend,
@@ -62,6 +61,11 @@ export class World {
   /** An address nobody has used. */
   freshAddress(name = 'ada') {
     return `${name}-${randomBytes(5).toString('hex')}@example.org`;
+  }
+
+  /** A code that no library has. */
+  freshCode(name) {
+    return `${name}-${randomBytes(3).toString('hex')}`;
   }
 
   /** Lets time pass for codes and limits. */
@@ -107,7 +111,7 @@ export class World {
 
   /** A library. Returns its code. */
   async library(name) {
-    const code = `${name.toLowerCase().replace(/[^a-z]+/g, '-')}-${randomBytes(3).toString('hex')}`;
+    const code = this.freshCode(name.toLowerCase().replace(/[^a-z]+/g, '-'));
     await this.backend.sql.query(
       `insert into public.libraries (name, code, address) values ($1, $2, '{"city": "Hà Nội"}')`,
       [name, code],

@@ -59,8 +59,10 @@ export function accountStories(world) {
 
     bothWays('points to what cannot be saved', async (test, { script }) => {
       const { page } = await signedIn(test, { script });
-      await send(page, '/account/profile', { website: 'ftp://example.org' });
+      const typed = { display_name: 'Ada Lovelace', website: 'ftp://example.org' };
+      await send(page, '/account/profile', typed);
       await refusedWith(page, /Website/);
+      assert.deepEqual(await values(form(page, '/account/profile'), typed), typed, 'what was typed is lost');
       assert.equal(await page.locator('[name="website"]').getAttribute('aria-invalid'), 'true');
     });
 
