@@ -9,6 +9,7 @@ import { bothWays, World } from './lib/world.js';
 import { accountStories } from './stories/account.js';
 import { applicationStories } from './stories/applications.js';
 import { codeStories } from './stories/codes.js';
+import { leavingStories } from './stories/leaving.js';
 import { linkStories } from './stories/links.js';
 import { lookStories } from './stories/looks.js';
 import { mischiefStories } from './stories/mischief.js';
@@ -36,6 +37,7 @@ on(new Services(), (world) => {
   linkStories(world);
   staffStories(world);
   accountStories(world);
+  leavingStories(world);
   mischiefStories(world);
   applicationStories(world);
   lookStories(world);

@@ -7,9 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const ARRIVES_WITHIN_MS = 20_000;
 
-/** The six-digit code of a message, or undefined: some messages have none. */
+/** The six-digit code of a message, or undefined: some messages have none. Digits in an address or a link are no code. */
 export function codeIn(message) {
-  return message.text.match(/(?<![\d#])\d{6}(?!\d)/)?.[0];
+  return message.text.match(/(?<![\w#@=.-])\d{6}(?![\w@-])/)?.[0];
 }
 
 class Mailbox {

@@ -24,7 +24,8 @@ export function lookStories(world) {
       for (const colorScheme of ['light', 'dark']) {
         await page.emulateMedia({ colorScheme });
         await page.evaluate(axe.source);
-        const { violations: found } = await page.evaluate((rules) => globalThis.axe.run(rules), RULES);
+        const { violations: found, passes } = await page.evaluate((rules) => globalThis.axe.run(rules), RULES);
+        assert.ok(passes.length > 10, `axe looked at too little of ${name}`);
         for (const { id, impact, nodes } of found) {
           violations.push({ impact, text: `${name}, ${colorScheme}: ${id} at ${nodes.map(({ target }) => target).join(' and ')}` });
         }
