@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use doorcode::app::{self, App, StartError};
 use doorcode::config::Config;
+use doorcode::http::pages;
 use doorcode::ports::clock::Clock;
 use doorcode::ports::mail::preview;
 use doorcode::ports::mail::templates::Templates;
@@ -44,6 +45,9 @@ enum Command {
     /// Look at the mails
     #[command(subcommand)]
     Mail(MailCommand),
+    /// Look at the hosted pages
+    #[command(subcommand)]
+    Pages(PagesCommand),
 }
 
 #[derive(Subcommand)]
@@ -52,6 +56,16 @@ enum MailCommand {
     Preview {
         /// The folder to write to
         #[arg(long, value_name = "FOLDER", default_value = "data/mail-preview")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum PagesCommand {
+    /// Write every page with sample values in every language as HTML
+    Preview {
+        /// The folder to write to
+        #[arg(value_name = "FOLDER", default_value = "data/pages-preview")]
         out: PathBuf,
     },
 }
@@ -67,7 +81,8 @@ fn main() -> ExitCode {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
         }),
-        Command::Mail(MailCommand::Preview { out }) => finish(write_previews(&out)),
+        Command::Mail(MailCommand::Preview { out }) => finish(write_mails(&out)),
+        Command::Pages(PagesCommand::Preview { out }) => finish(write_pages(&out)),
     }
 }
 
@@ -133,10 +148,17 @@ async fn fill_demo(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_previews(folder: &Path) -> anyhow::Result<()> {
+fn write_mails(folder: &Path) -> anyhow::Result<()> {
     let templates = Templates::parse().context("a mail template is broken")?;
-    let files = preview::write_all(&templates, folder)
-        .with_context(|| format!("cannot write to {}", folder.display()))?;
+    say_written(folder, preview::write_all(&templates, folder))
+}
+
+fn write_pages(folder: &Path) -> anyhow::Result<()> {
+    say_written(folder, pages::preview::write_all(folder))
+}
+
+fn say_written(folder: &Path, written: std::io::Result<Vec<PathBuf>>) -> anyhow::Result<()> {
+    let files = written.with_context(|| format!("cannot write to {}", folder.display()))?;
     println!("{} files written; open {}", files.len(), folder.join("index.html").display());
     Ok(())
 }

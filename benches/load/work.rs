@@ -244,7 +244,7 @@ async fn open_session(db: &Db, address: &str) -> anyhow::Result<SessionId> {
             may_create: true,
             may_use_existing: true,
             metadata: &UserMetadata::default(),
-            locale: Some(doorcode::domain::Locale::English),
+            locale: doorcode::domain::Locale::English,
             max_secs: SITE.1,
             user_agent: Some("doorcode-load-bench"),
             ip: Some(Ipv4Addr::LOCALHOST.into()),

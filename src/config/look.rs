@@ -35,7 +35,7 @@ fn read_color(from: &mut Reader<'_>) -> Color {
         let problem = Problem::of(&from.path("color"), Some(shown(&color.to_string())), expected);
         // Rounded down, so that 4.49 does not read as enough.
         let contrast = (contrast * 100.0).floor() / 100.0;
-        let darker = color.on_white();
+        let darker = color.readable_on(Color::WHITE);
         from.add(problem.remedy(format!("it has {contrast:.2}; {darker} is the same colour, dark enough")));
     }
     color

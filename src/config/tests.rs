@@ -137,7 +137,7 @@ fn all_problems_come_at_once() {
         r#"log.format = "yaml": expected text or json"#,
         r#"redis.key_prefix = "Ä": expected 1 to 32 of a-z, 0-9, _ and -"#,
         "codes.ttl_secs = 5: expected 60 to 600 seconds",
-        r#"sites.reader.locale = "xx": expected en or vi"#,
+        r#"sites.reader.locale = "xx": expected en, vi, es, fr or de"#,
     ];
     assert_eq!(said, expected);
     assert_eq!(remedies[0], "did you mean codes.tries?");
@@ -220,10 +220,7 @@ fn what_does_not_fit_together_in_a_site_is_refused() {
         "[sites.reader]\nurl = \"http://a/b\"",
         "sites.reader.url = \"http://a/b\": expected http(s)",
     );
-    assert_only(
-        "[sites.reader]\nconfirm_url = \"/x\"",
-        "sites.reader.confirm_url = \"/x\": expected nothing",
-    );
+    assert_only("[sites.reader]\nmail_link = \"/x\"", "sites.reader.mail_link = \"/x\": expected page, none");
 }
 
 #[test]
@@ -321,7 +318,7 @@ fn production_refuses_each_of_these() {
         ("MAIL__TRANSPORT", "inbox"),
         ("SITES__READER__URL", "http://www.library.example"),
         ("SITES__READER__ORIGINS", "http://localhost:3000"),
-        ("SITES__READER__CONFIRM_URL", "http://www.library.example/confirm"),
+        ("SITES__READER__MAIL_LINK", "http://www.library.example/confirm"),
         ("SITES__READER__PUBLISHABLE_KEY", "doorcode_pub_manage_dev"),
         ("SITES__MANAGEMENT__SENDER_ADDRESS", "no-reply@example.com"),
     ] {

@@ -55,6 +55,7 @@ pub fn web_address(field: &'static str, text: &str) -> Result<String, FieldError
 }
 
 /// Characters that change the direction of text, so that a name can read as another.
+#[must_use]
 pub fn turns_text(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

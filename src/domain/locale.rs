@@ -1,7 +1,7 @@
 //! The languages we write in, and which of them a request or an account asks for.
 //!
-//! Only the choice lives here; the words are in `email-templates/locales`, one file a language.
-//! Where nothing fits, the answer is `None` and the site's own locale decides.
+//! Only the choice lives here; the words are in `email-templates/locales` and `pages/locales`, one file a
+//! language. Where nothing fits, the answer is `None` and the site's own locale decides.
 
 use fluent_langneg::{LanguageIdentifier, NegotiationStrategy, negotiate_languages};
 
@@ -15,19 +15,37 @@ pub enum Locale {
     English,
     /// Vietnamese.
     Vietnamese,
+    /// Spanish, in no country's form.
+    Spanish,
+    /// French.
+    French,
+    /// German.
+    German,
 }
 
 impl Locale {
     /// Every language, in the order in which lists show them.
-    pub const ALL: [Self; 2] = [Self::English, Self::Vietnamese];
+    pub const ALL: [Self; 5] = [Self::English, Self::Vietnamese, Self::Spanish, Self::French, Self::German];
 
-    /// The BCP 47 tag: `en` or `vi`. Good for `lang` attributes and for storing.
+    /// Their tags as an error lists them.
+    pub const TAGS: &'static str = "en, vi, es, fr or de";
+
+    /// The BCP 47 tag: `en`, `vi`, `es`, `fr` or `de`. Good for `lang` attributes and for storing.
     #[must_use]
     pub fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::Vietnamese => "vi",
+            Self::Spanish => "es",
+            Self::French => "fr",
+            Self::German => "de",
         }
+    }
+
+    /// Finds the language of exactly this tag of ours.
+    #[must_use]
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|locale| locale.tag() == tag)
     }
 
     /// Reads one tag, in any case, alone or with a region: `vi`, `vi-VN`, `EN_us`.
@@ -104,15 +122,28 @@ mod tests {
     fn every_tag_reads_back() {
         for locale in Locale::ALL {
             assert_eq!(Locale::parse(locale.tag()), Some(locale));
+            assert_eq!(Locale::from_tag(locale.tag()), Some(locale));
             assert_eq!(locale.identifier().to_string(), locale.tag());
         }
+    }
+
+    #[test]
+    fn an_error_lists_every_tag() {
+        let listed: Vec<_> =
+            Locale::TAGS.split([',', ' ']).filter(|word| !matches!(*word, "" | "or")).collect();
+        assert_eq!(listed, Locale::ALL.map(Locale::tag));
+        assert_eq!(Locale::from_tag(Locale::TAGS), None);
+        assert_eq!(Locale::from_tag("en-GB"), None);
     }
 
     #[test]
     fn a_region_and_any_case_are_fine_but_another_language_is_not() {
         assert_eq!(Locale::parse("VI-vn"), Some(Locale::Vietnamese));
         assert_eq!(Locale::parse("en_GB"), Some(Locale::English));
-        for tag in ["", "und", "*", "fr", "vie", "eng", "en-", "vi VN", "english", "e", "vi\0", "v\u{131}"] {
+        assert_eq!(Locale::parse("es-419"), Some(Locale::Spanish));
+        assert_eq!(Locale::parse("fr_CA"), Some(Locale::French));
+        assert_eq!(Locale::parse("de-CH"), Some(Locale::German));
+        for tag in ["", "und", "*", "pt", "vie", "eng", "en-", "vi VN", "english", "e", "vi\0", "v\u{131}"] {
             assert_eq!(Locale::parse(tag), None, "{tag:?}");
         }
     }
@@ -124,7 +155,12 @@ mod tests {
             ("vi-VN,vi;q=0.9,en-US;q=0.8,en;q=0.7", Some(Locale::Vietnamese)),
             ("en;q=0.7, vi;q=0.701", Some(Locale::Vietnamese)),
             ("en;q=0.5,vi;q=0.5", Some(Locale::English)),
-            ("fr-FR, vi;q=0.4", Some(Locale::Vietnamese)),
+            ("pt-BR, vi;q=0.4", Some(Locale::Vietnamese)),
+            ("es-419,es;q=0.9,en;q=0.8", Some(Locale::Spanish)),
+            ("ca, es-ES;q=0.9, fr;q=0.9", Some(Locale::Spanish)),
+            ("fr-CA, en-CA;q=0.9", Some(Locale::French)),
+            ("de-AT-1996, en;q=0.3", Some(Locale::German)),
+            ("gsw-CH, de;q=0.8, fr;q=0.6", Some(Locale::German)),
             ("*, vi;q=0.1", Some(Locale::Vietnamese)),
             ("en-GB-oxendict", Some(Locale::English)),
             ("vi-VN-u-ca-gregory", Some(Locale::Vietnamese)),
@@ -135,7 +171,7 @@ mod tests {
             ("en-GB;q=0, en", Some(Locale::English)),
             ("en;q=2, vi;q=0.1", Some(Locale::Vietnamese)),
             ("en;q=, ;;, vi", Some(Locale::Vietnamese)),
-            ("fr, de;q=0.9", None),
+            ("pt, it;q=0.9", None),
             ("und", None),
             ("*", None),
             ("", None),

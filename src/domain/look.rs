@@ -3,6 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use data_encoding::HEXLOWER;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is encoded in a part of an address. Dots too, though they need not be (RFC 3986 §2.3): `..` means another place.
+const NOT_IN_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+
 /// The least contrast of text with what it stands on (WCAG 2.2, 1.4.3).
 pub const READABLE: f64 = 4.5;
 
@@ -25,7 +32,7 @@ impl Look {
     /// Where the pages of the library with this code are. The code is encoded, so that it stays one part.
     #[must_use]
     pub fn home_of(&self, code: &str) -> String {
-        let encoded = percent_encoding::utf8_percent_encode(code, percent_encoding::NON_ALPHANUMERIC);
+        let encoded = utf8_percent_encode(code, NOT_IN_PART);
         self.library_home.replace("{code}", &encoded.to_string())
     }
 }
@@ -63,22 +70,17 @@ impl Color {
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
 
-    /// This colour, or as light a shade of it as it takes to be readable on a dark `ground`.
+    /// This colour, or of its shades the nearest that is readable on `ground`: lighter on a dark one, darker on a
+    /// light one.
     #[must_use]
-    pub fn on_dark(self, ground: Self) -> Self {
-        self.shade(Self::WHITE, ground)
-    }
-
-    /// This colour, or as dark a shade of it as it takes to be readable on white.
-    #[must_use]
-    pub fn on_white(self) -> Self {
-        self.shade(Self::BLACK, Self::WHITE)
-    }
-
-    /// The first of 256 steps towards `end` that is readable on `ground`.
-    fn shade(self, end: Self, ground: Self) -> Self {
-        let shades = (0..=u8::MAX).map(|step| self.mixed(end, step));
-        shades.into_iter().find(|shade| shade.contrast(ground) >= READABLE).unwrap_or(end)
+    pub fn readable_on(self, ground: Self) -> Self {
+        let end = if ground.contrast(Self::WHITE) > ground.contrast(Self::BLACK) {
+            Self::WHITE
+        } else {
+            Self::BLACK
+        };
+        let mut shades = (0..=u8::MAX).map(|step| self.mixed(end, step));
+        shades.find(|shade| shade.contrast(ground) >= READABLE).unwrap_or(end)
     }
 
     /// `share` of 255 parts of `other` in this.
@@ -113,6 +115,7 @@ impl fmt::Display for Color {
 pub struct Logo {
     media_type: &'static str,
     bytes: Arc<[u8]>,
+    version: String,
 }
 
 impl Logo {
@@ -130,7 +133,7 @@ impl Logo {
             text if is_svg(text) => "image/svg+xml",
             _ => return None,
         };
-        Some(Self { media_type, bytes: bytes.into() })
+        Some(Self { media_type, version: version(&bytes), bytes: bytes.into() })
     }
 
     /// For the `Content-Type` header.
@@ -144,6 +147,20 @@ impl Logo {
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Differs from that of every other picture; see [`version()`].
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+}
+
+/// What names a file by its content: the start of its SHA-256, in hexadecimal.
+#[must_use]
+pub fn version(content: &[u8]) -> String {
+    let mut version = HEXLOWER.encode(digest(&SHA256, content).as_ref());
+    version.truncate(16);
+    version
 }
 
 impl fmt::Debug for Logo {
@@ -186,20 +203,25 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_has_a_readable_shade_on_dark_and_on_white() {
-        let ground = Color::rgb(0x19, 0x1d, 0x23);
+    fn every_colour_has_a_readable_shade_on_dark_and_on_light() {
+        let (dark, light) = (Color::rgb(0x20, 0x25, 0x2d), Color::rgb(0xf3, 0xf4, 0xf6));
         let parts = [0, 51, 102, 153, 204, 255];
         for red in parts {
             for green in parts {
                 for blue in parts {
                     let color = Color::rgb(red, green, blue);
-                    assert!(color.on_dark(ground).contrast(ground) >= READABLE, "{color}");
-                    assert!(color.on_white().contrast(Color::WHITE) >= READABLE, "{color}");
+                    for ground in [dark, light, Color::WHITE] {
+                        assert!(
+                            color.readable_on(ground).contrast(ground) >= READABLE,
+                            "{color} on {ground}"
+                        );
+                    }
                 }
             }
         }
-        let light = Color::rgb(255, 204, 102);
-        assert_eq!(light.on_dark(ground), light, "what is readable stays as it is");
+        let pale = Color::rgb(255, 204, 102);
+        assert_eq!(pale.readable_on(dark), pale, "what is readable stays as it is");
+        assert_ne!(pale.readable_on(light), pale);
     }
 
     #[test]
@@ -223,6 +245,7 @@ mod tests {
     fn a_library_code_stays_one_part_of_its_home() {
         let mut look = crate::domain::test_site("a", crate::domain::SiteKind::Management).look;
         assert_eq!(look.home_of("HILL"), "/?library=HILL");
+        assert_eq!(look.home_of("old-town_2"), "/?library=old-town_2");
         look.library_home = "https://a.example/{code}/desk".to_owned();
         assert_eq!(look.home_of("../x&y?"), "https://a.example/%2E%2E%2Fx%26y%3F/desk");
     }

@@ -1,6 +1,7 @@
 //! The library API over HTTP: what each role gets, and what bad input leaves behind. The rules themselves are tried on the
 //! database; here it is shown that the API asks it and tells what it said.
 
+use doorcode::domain::Locale;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
@@ -139,6 +140,10 @@ async fn a_profile_shows_others_what_its_owner_shares() {
         422,
         "invalid_value",
     );
+    let spoken_elsewhere = json!({"interface": {"preferred_language": "pt"}});
+    let refused = library.ask(&ada, Method::PATCH, "/preferences", Some(&tag), spoken_elsewhere).await;
+    assert_problem(&refused, 422, "invalid_value");
+    assert!(refused.body.to_string().contains(Locale::TAGS), "{}", refused.body);
     let unknown = json!({"privacy": {"profile_visibility": "everyone"}});
     assert_problem(
         &library.ask(&ada, Method::PATCH, "/preferences", Some(&tag), unknown).await,

@@ -170,7 +170,9 @@ on_both_backends! {
         ask(MANAGE, "anh@example.org", "en").await;
         let on_management = app.mail("anh@example.org", 2).await;
         assert!(on_management.html.contains("lang=\"vi\""), "the account's language goes over the request's");
-        ask(READER, "ada@example.org", "de, fr;q=0.5").await;
+        ask(READER, "hans@example.org", "gsw-CH, de-CH;q=0.8, en;q=0.5").await;
+        assert!(app.mail("hans@example.org", 1).await.html.contains("lang=\"de\""));
+        ask(READER, "ada@example.org", "ja, it;q=0.5").await;
         assert!(app.mail("ada@example.org", 1).await.html.contains("lang=\"en\""), "the site's language where none fits");
     }
 }
@@ -178,7 +180,7 @@ on_both_backends! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailed_link_signs_in_once_and_only_on_its_site() {
     let app =
-        TestApp::on_services_with(&[("SITES__READER__CONFIRM_URL", "http://localhost:3000/auth/confirm")])
+        TestApp::on_services_with(&[("SITES__READER__MAIL_LINK", "http://localhost:3000/auth/confirm")])
             .await;
     let link = async |count: usize| {
         app.request_code(READER, "ada@example.org").await.assert_ok();
@@ -208,6 +210,18 @@ async fn a_mailed_link_signs_in_once_and_only_on_its_site() {
     assert_eq!(text(&answer.body, "message"), "Email link is invalid or has expired");
     let both = json!({"type": "email", "token_hash": token, "email": "ada@example.org"});
     app.post(READER, "/auth/v1/verify", both).await.assert_problem(400, "validation_failed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_made_without_a_wish_keeps_the_language_of_its_site() {
+    let app = TestApp::on_services_with(&[("SITES__READER__LOCALE", "fr")]).await;
+    app.sign_in(READER, "ada@example.org").await;
+    app.advance(Duration::from_secs(61)).await;
+    app.request_code(READER, "ada@example.org").await.assert_ok();
+    for nth in [1, 2] {
+        let mail = app.mail("ada@example.org", nth).await;
+        assert!(mail.html.contains("lang=\"fr\""), "mail {nth}: {}", mail.subject);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use super::caller::SignedIn;
 use super::errors::LibraryProblem;
 use super::version::{entity_tag, required};
 use crate::domain::fields::FieldError;
-use crate::domain::{Change, Preferences};
+use crate::domain::{Change, Locale, Preferences};
 use crate::flows::{LibraryError, SharedFlows};
 use crate::http::body::Body;
 use crate::http::timestamp::Timestamp;
@@ -189,7 +189,7 @@ impl From<Theme> for Value {
 /// A change of language and looks.
 #[derive(Debug, Deserialize, Object)]
 struct InterfaceChange {
-    /// A language tag such as `vi`; mails come in it where they can.
+    /// The language of mails: `en`, `vi`, `es`, `fr` or `de`.
     preferred_language: Option<String>,
     /// Two letters (ISO 3166-1).
     preferred_country: Option<String>,
@@ -244,10 +244,10 @@ impl InterfaceChange {
         let mut group = Change::default();
         let refuse = |field, rule| Err(FieldError { field, rule });
         if let Some(language) = &self.preferred_language {
-            if !["en", "es", "vi", "fr", "de"].contains(&language.as_str()) {
-                return refuse("preferred_language", "must be one of en, es, vi, fr, de");
-            }
-            group.set("preferred_language", Some(language.as_str()));
+            let Some(locale) = Locale::from_tag(language) else {
+                return refuse("preferred_language", "must be en, vi, es, fr or de");
+            };
+            group.set("preferred_language", Some(locale.tag()));
         }
         if let Some(country) = &self.preferred_country {
             if country.len() != 2 || !country.bytes().all(|b| b.is_ascii_uppercase()) {

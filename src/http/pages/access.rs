@@ -40,10 +40,10 @@ pub(super) async fn ask(Posted { visit, fields }: Posted) -> Result<Response> {
     match outcome {
         Ok(_) => Ok(visit.go("/request-access?done=request_sent")),
         Err(error) => {
-            let (status, notice) = refused(error, "library_unknown", "request_exists")?;
+            let (problem, notice) = refused(error, "library_unknown", "request_exists")?;
             let typed = fields.text("message").to_owned();
             let page = page(&visit, code, typed, Some(notice)).await?;
-            visit.show_as(status, &page)
+            visit.refuse(&problem, &page)
         }
     }
 }
@@ -56,9 +56,9 @@ pub(super) async fn withdraw(Posted { visit, fields }: Posted) -> Result<Respons
     match outcome {
         Ok(_) => Ok(visit.go("/request-access?done=request_withdrawn")),
         Err(error) => {
-            let (status, notice) = refused(error, "already_decided", "already_decided")?;
+            let (problem, notice) = refused(error, "already_decided", "already_decided")?;
             let page = page(&visit, String::new(), String::new(), Some(notice)).await?;
-            visit.show_as(status, &page)
+            visit.refuse(&problem, &page)
         }
     }
 }
@@ -93,9 +93,9 @@ pub(super) async fn decide(Posted { visit, fields }: Posted) -> Result<Response>
         Ok(_) if approved => Ok(visit.go("/access-requests?done=approved")),
         Ok(_) => Ok(visit.go("/access-requests?done=declined_request")),
         Err(error) => {
-            let (status, notice) = refused(error, "already_decided", "already_staff")?;
+            let (problem, notice) = refused(error, "already_decided", "already_staff")?;
             let page = open_page(&visit, Some(notice)).await?;
-            visit.show_as(status, &page)
+            visit.refuse(&problem, &page)
         }
     }
 }
@@ -150,7 +150,7 @@ fn refused(
     error: LibraryError,
     missing: &'static str,
     twice: &'static str,
-) -> Result<(StatusCode, Notice), Problem> {
+) -> Result<(Problem, Notice), Problem> {
     let field = match &error {
         LibraryError::Field(error) => Some(error.field),
         _ => None,
@@ -165,5 +165,5 @@ fn refused(
         ("service_unavailable", _) => Notice::error("unavailable"),
         _ => return Err(problem),
     };
-    Ok((problem.status, notice))
+    Ok((problem, notice))
 }

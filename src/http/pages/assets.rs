@@ -3,54 +3,63 @@
 //! Each is linked with a digest of its content, so a browser may keep it for good: what changes is another file.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use data_encoding::HEXLOWER;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use crate::domain::look::version;
 use crate::domain::words::short_name;
 use crate::domain::{Color, Site};
 
 /// The start of their paths.
 pub(super) const PATH: &str = "/doorcode";
 
+static STYLE_VERSION: LazyLock<String> = LazyLock::new(|| version(STYLE.as_bytes()));
+static SCRIPT_VERSION: LazyLock<String> = LazyLock::new(|| version(SCRIPT.as_bytes()));
+
 const STYLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/style.css"));
 const SCRIPT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/page.js"));
 
-/// The lightest surface of the dark scheme, as the stylesheet has it: what is readable on it is so on the others.
-const DARK_SURFACE: Color = Color::rgb(0x19, 0x1d, 0x23);
+/// The surfaces of the stylesheet that leave the least contrast, the darkest light one and the lightest dark one: a
+/// colour that is readable on these is so everywhere.
+const LIGHT_SURFACE: Color = Color::rgb(0xf3, 0xf4, 0xf6);
+const DARK_SURFACE: Color = Color::rgb(0x20, 0x25, 0x2d);
+
+const CSS: &str = "text/css; charset=utf-8";
 
 /// A file to answer with.
 pub(super) struct Asset<'a> {
     media_type: &'static str,
     content: Cow<'a, [u8]>,
-    /// The start of the content's SHA-256: names a version.
-    version: String,
+    version: Cow<'a, str>,
 }
 
 impl<'a> Asset<'a> {
     /// The file of this name, below [`PATH`], as `site` has it.
     pub(super) fn find(name: &str, site: &'a Site) -> Option<Self> {
-        let text = |media_type, text: String| Self::new(media_type, text.into_bytes().into());
+        let kept = |media_type, content: &'a [u8], version: &'a str| Self {
+            media_type,
+            content: content.into(),
+            version: version.into(),
+        };
+        let made = |media_type, text: String| Self {
+            media_type,
+            version: version(text.as_bytes()).into(),
+            content: text.into_bytes().into(),
+        };
         Some(match name {
-            "style.css" => Self::new("text/css; charset=utf-8", STYLE.as_bytes().into()),
-            "page.js" => Self::new("text/javascript; charset=utf-8", SCRIPT.as_bytes().into()),
-            "site.css" => text("text/css; charset=utf-8", colors(site)),
-            "icon.svg" => text("image/svg+xml", icon(site)),
+            "style.css" => kept(CSS, STYLE.as_bytes(), &STYLE_VERSION),
+            "page.js" => kept("text/javascript; charset=utf-8", SCRIPT.as_bytes(), &SCRIPT_VERSION),
+            "site.css" => made(CSS, colors(site)),
+            "icon.svg" => made("image/svg+xml", icon(site)),
             "logo" => {
                 let logo = site.look.logo.as_ref()?;
-                Self::new(logo.media_type(), logo.bytes().into())
+                kept(logo.media_type(), logo.bytes(), logo.version())
             }
             _ => return None,
         })
-    }
-
-    fn new(media_type: &'static str, content: Cow<'a, [u8]>) -> Self {
-        let mut version = HEXLOWER.encode(digest(&SHA256, &content).as_ref());
-        version.truncate(16);
-        Self { media_type, content, version }
     }
 
     /// What is in it.
@@ -62,11 +71,8 @@ impl<'a> Asset<'a> {
     pub(super) fn answer(&self, asked: Option<&str>, known: Option<&str>) -> Response {
         let etag = format!("\"{}\"", self.version);
         // A page of another replica, older or newer, may name a version that is not here: that is kept by nobody.
-        let keep = if asked == Some(self.version.as_str()) {
-            "public, max-age=31536000, immutable"
-        } else {
-            "no-cache"
-        };
+        let keep =
+            if asked == Some(&*self.version) { "public, max-age=31536000, immutable" } else { "no-cache" };
         let mut answer = if is_known(known, &etag) {
             Response::builder().status(StatusCode::NOT_MODIFIED).finish()
         } else {
@@ -129,7 +135,8 @@ pub(super) fn initial(site: &Site) -> String {
 
 fn colors(site: &Site) -> String {
     let color = site.look.color;
-    format!(":root{{--brand:{color};--brand-on-dark:{}}}\n", color.on_dark(DARK_SURFACE))
+    let (light, dark) = (color.readable_on(LIGHT_SURFACE), color.readable_on(DARK_SURFACE));
+    format!(":root{{--brand:{color};--brand-on-light:{light};--brand-on-dark:{dark}}}\n")
 }
 
 /// The initial in a coloured square. A letter or digit needs no escaping.
@@ -178,7 +185,10 @@ mod tests {
         one.look.color = Color::rgb(0x7c, 0x2d, 0x12);
         let text =
             |name, site| String::from_utf8(Asset::find(name, site).unwrap().content().to_vec()).unwrap();
-        assert_eq!(text("site.css", &other), ":root{--brand:#1d4ed8;--brand-on-dark:#6b8de5}\n");
+        assert_eq!(
+            text("site.css", &other),
+            ":root{--brand:#1d4ed8;--brand-on-light:#1d4ed8;--brand-on-dark:#6687e4}\n"
+        );
         assert!(text("site.css", &one).contains("--brand:#7c2d12;"));
         assert!(
             text("icon.svg", &one).contains(">O</text>") && text("icon.svg", &other).contains(">T</text>")
@@ -193,8 +203,35 @@ mod tests {
         assert!(Asset::find("other", &one).is_none());
     }
 
+    /// The colours of the stylesheet by name: of the light scheme, and of the dark one.
+    fn schemes() -> [Vec<(&'static str, Color)>; 2] {
+        let mut blocks = STYLE.split(":root {").skip(1).map(|rest| rest.split('}').next().unwrap());
+        let mut colors = || {
+            let lines = blocks.next().unwrap().lines().filter_map(|line| line.trim().split_once(": "));
+            lines
+                .filter_map(|(name, value)| Some((name, Color::parse(value.trim_end_matches(';'))?)))
+                .collect()
+        };
+        [colors(), colors()]
+    }
+
     #[test]
-    fn the_stylesheet_has_the_dark_surface_that_colours_are_made_for() {
-        assert!(STYLE.contains(&format!("--card: {DARK_SURFACE};")));
+    fn every_text_and_every_edge_can_be_told_from_what_it_stands_on() {
+        for (scheme, least) in schemes().iter().zip([LIGHT_SURFACE, DARK_SURFACE]) {
+            let color = |name: &str| scheme.iter().find(|(other, _)| *other == name).unwrap().1;
+            let surfaces =
+                ["--ground", "--card", "--well", "--bad-well", "--good-well", "--info-well"].map(color);
+            for text in ["--strong", "--text", "--soft", "--bad", "--good"] {
+                for surface in surfaces {
+                    assert!(color(text).contrast(surface) >= 4.5, "{text} on {surface}");
+                }
+            }
+            // WCAG 2.2, 1.4.11: the edge of a field.
+            assert!(["--card", "--well"].map(color).iter().all(|on| color("--edge").contrast(*on) >= 3.0));
+            // Links stand on these three.
+            assert!(surfaces.contains(&least));
+            let brand = Color::rgb(0x76, 0x76, 0x76).readable_on(least);
+            assert!(["--ground", "--card", "--well"].map(color).iter().all(|on| brand.contrast(*on) >= 4.5));
+        }
     }
 }

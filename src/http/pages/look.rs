@@ -46,7 +46,8 @@ const FILES: [(&str, &str); 16] = files![
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
-const WORDS: [(&str, &str); Locale::ALL.len()] = files!["locales/en.toml", "locales/vi.toml"];
+const WORDS: [(&str, &str); Locale::ALL.len()] =
+    files!["locales/en.toml", "locales/vi.toml", "locales/es.toml", "locales/fr.toml", "locales/de.toml",];
 
 /// Why a page could not be rendered. Never holds a value that was to be shown.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +84,9 @@ impl Pages {
         // Said aloud though it is the default: on these lines rests the escaping of every value.
         tera.autoescape_on([".html"]);
         tera.set_escape_fn(clean_and_escape);
-        tera.register_filter("moment", moment);
+        tera.register_filter("moment", |instant: &str, options: Kwargs, _: &State| {
+            moment(instant, options.must_get("pattern")?)
+        });
         tera.register_filter("lines", |text: &str, _: Kwargs, _: &State| message_lines(text));
         tera.add_raw_templates(FILES)?;
         Ok(Self { tera, words: Phrases::parse(WORDS)? })
@@ -117,8 +120,7 @@ fn clean_and_escape(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
 }
 
 /// An instant as the reader's language writes it.
-fn moment(instant: &str, options: Kwargs, _: &State) -> tera::TeraResult<String> {
-    let pattern: &str = options.must_get("pattern")?;
+fn moment(instant: &str, pattern: &str) -> tera::TeraResult<String> {
     let instant: DateTime<Utc> = instant.parse().map_err(|_| tera::Error::message("not an instant"))?;
     format_time(&instant, pattern).map_err(|_| tera::Error::message("not a pattern of time"))
 }

@@ -1,10 +1,16 @@
 //! What each page shows: the values that its template is filled with.
 //!
-//! Rendering is in `look`, the words are in `pages/locales`, the forms with the names of their fields in `pages`.
+//! Rendering is in `look`, the words are in `pages/locales`, the forms with the names of their fields in `pages`. What stands in
+//! forms and lists is in `rows`.
+
+mod rows;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+pub(super) use self::rows::{
+    LibraryLine, OpenRequest, PreferencesForm, ProfileForm, RequestLine, SessionLine,
+};
 use crate::domain::{Locale, Site};
 
 /// What every page knows.
@@ -36,7 +42,8 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    fn new(kind: NoticeKind, key: &'static str) -> Self {
+    /// A notice of a phrase without values.
+    pub(super) fn new(kind: NoticeKind, key: &'static str) -> Self {
         Self { kind, key, values: Vec::new(), field: None }
     }
 
@@ -51,8 +58,8 @@ impl Notice {
     }
 
     /// The same, with a value.
-    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.values.push((name, value.to_string()));
+    pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.values.push((name, value));
         self
     }
 
@@ -78,6 +85,7 @@ pub(super) enum NoticeKind {
 /// A page with its values. What people wrote may hold anything; times are UTC.
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is rendered at once")]
 pub(super) enum Page {
     /// Asks for an address. `POST /login`: `email`, `redirectTo`.
     Login {
@@ -237,97 +245,4 @@ pub(super) enum InvitationStanding {
     Yours,
     /// Answered, withdrawn or too old.
     Ended,
-}
-
-/// A profile in its form; what is not known is empty.
-#[derive(Serialize, Default)]
-pub(super) struct ProfileForm {
-    pub display_name: String,
-    pub bio: String,
-    pub city: String,
-    pub country: String,
-    pub timezone: String,
-    pub website: String,
-    /// A language tag; only [`Page::Welcome`] asks for it.
-    pub language: String,
-    /// What the change is made on: the hidden field `_version`.
-    pub version: i32,
-}
-
-/// Preferences in their form. Who sees what is `public`, `friends` or `private`.
-#[derive(Serialize, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a box to tick")]
-pub(super) struct PreferencesForm {
-    /// A language tag.
-    pub language: String,
-    /// `system`, `light` or `dark`.
-    pub theme: String,
-    pub profile_visibility: String,
-    pub reading_activity: String,
-    pub review_visibility: String,
-    pub location_sharing: bool,
-    pub email_enabled: bool,
-    pub due_date_reminders: bool,
-    pub new_book_alerts: bool,
-    pub social_activity: bool,
-    /// What the change is made on: the hidden field `_version`.
-    pub version: i32,
-}
-
-/// A session in a list.
-#[derive(Serialize)]
-pub(super) struct SessionLine {
-    pub id: String,
-    /// The site's name.
-    pub site: String,
-    /// What it runs on, such as "Firefox on Windows"; empty where that cannot be told.
-    pub device: String,
-    pub ip: String,
-    pub opened_at: DateTime<Utc>,
-    pub seen_at: DateTime<Utc>,
-    /// Whether it is the one that asks.
-    pub current: bool,
-}
-
-/// A library that a person works at.
-#[derive(Serialize)]
-pub(super) struct LibraryLine {
-    pub name: String,
-    pub code: String,
-    /// `owner`, `manager`, `librarian` or `volunteer`.
-    pub role: String,
-    /// Where it leads, ready to be linked.
-    pub href: String,
-    /// Empty where that is not known.
-    pub city: String,
-}
-
-/// A request for access, for who made it.
-#[derive(Serialize)]
-pub(super) struct RequestLine {
-    pub id: String,
-    /// The library's name.
-    pub library: String,
-    /// `pending`, `approved`, `declined` or `withdrawn`.
-    pub state: String,
-    pub asked_at: DateTime<Utc>,
-    pub decided_at: Option<DateTime<Utc>>,
-    pub note: Option<String>,
-    /// What a withdrawal is made on: the hidden field `_version`.
-    pub version: i32,
-}
-
-/// A request for access, for who decides it.
-#[derive(Serialize)]
-pub(super) struct OpenRequest {
-    pub id: String,
-    pub library_code: String,
-    /// The library's name.
-    pub library: String,
-    pub email: String,
-    pub name: Option<String>,
-    pub message: Option<String>,
-    pub asked_at: DateTime<Utc>,
-    /// What a decision is made on: the hidden field `_version`.
-    pub version: i32,
 }

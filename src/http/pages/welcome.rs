@@ -3,7 +3,8 @@
 use poem::{Response, Result, handler};
 use url::form_urlencoded;
 
-use super::account::{ProfileFields, language_change};
+use super::account::language_change;
+use super::own_forms::ProfileFields;
 use super::view::Page;
 use super::visit::{Posted, Visit};
 
@@ -36,9 +37,9 @@ pub(super) async fn keep(Posted { mut visit, fields }: Posted) -> Result<Respons
         Err(error) => Err(error.into()),
     };
     if let Err(error) = outcome {
-        let (status, notice) = super::account::not_saved(error)?;
+        let (problem, notice) = super::account::not_saved(error)?;
         let page = Page::Welcome { form: typed.form(visit.locale), redirect_to, notice: Some(notice) };
-        return visit.show_as(status, &page);
+        return visit.refuse(&problem, &page);
     }
     if let Some(locale) = crate::domain::Locale::parse(fields.text("language")) {
         language_change(&mut visit, &caller, locale).await?;

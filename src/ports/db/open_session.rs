@@ -25,7 +25,7 @@ pub struct OpenSession<'a> {
     /// For a new account only.
     pub metadata: &'a UserMetadata,
     /// For a new account only.
-    pub locale: Option<Locale>,
+    pub locale: Locale,
     /// The session's longest life, in seconds.
     pub max_secs: f64,
     /// Shown to the owner in the list of sessions.
@@ -97,7 +97,8 @@ impl Db {
                       account.email_confirmed_at as "email_confirmed_at?",
                       account.last_sign_in_at as "last_sign_in_at?", account.raw_app_meta_data as "app_metadata?",
                       account.raw_user_meta_data as "user_metadata?", account.created_at as "created_at?",
-                      account.updated_at as "updated_at?"
+                      account.updated_at as "updated_at?", null::text as new_email,
+                      null::timestamptz as email_change_sent_at
                  from (values (1)) as always (row) left join account on true"#,
             open.email.as_str(),
             UserId::new().0,
@@ -107,7 +108,7 @@ impl Db {
             open.may_create,
             open.may_use_existing,
             metadata,
-            open.locale.map(Locale::tag),
+            open.locale.tag(),
             open.max_secs,
             open.user_agent,
             open.ip.map(|ip| ip.to_string()),

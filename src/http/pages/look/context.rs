@@ -79,8 +79,8 @@ impl<'a> Filling<'a> {
                 filling.set("lifetime", filling.duration(minutes.saturating_mul(60))?);
             }
             Page::Invitation { library, role, inviter, standing, .. } => {
-                // Of an invitation that is over nothing is told.
-                if !matches!(standing, InvitationStanding::Ended) {
+                // Of an invitation that is over nothing is told, nor to whoever just has the link.
+                if !matches!(standing, InvitationStanding::Ended | InvitationStanding::SignedOut { .. }) {
                     filling.set("role", filling.phrase("roles_in_text", role)?);
                 }
                 filling.set("library", short_name(library));
@@ -118,7 +118,7 @@ impl<'a> Filling<'a> {
     fn duration(&self, seconds: u64) -> Result<String, LookError> {
         let (count, one, more) = match seconds {
             61..=119 | 0..=59 => (seconds, "seconds_one", "seconds"),
-            60 | 120..=7199 => (seconds.div_ceil(60), "minutes_one", "minutes"),
+            60 | 120..=3599 | 3601..=7199 => (seconds.div_ceil(60), "minutes_one", "minutes"),
             _ => (seconds.div_ceil(3600), "hours_one", "hours"),
         };
         let filling = self.with([("count", count.to_string())]);
