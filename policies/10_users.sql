@@ -1,4 +1,4 @@
--- auth.users: the sign-in server alone reads and writes accounts; it never deletes one here.
+-- auth.users: the sign-in server alone reads and writes accounts; it deletes one only by auth.delete_account.
 
 alter table auth.users enable row level security;
 alter table auth.users force row level security;
@@ -17,3 +17,4 @@ drop policy if exists owner on auth.users;
 create policy owner on auth.users to current_user using (true) with check (true);
 
 grant execute on function auth.personal_data(uuid) to doorcode_server;
+grant execute on function auth.delete_account(uuid, uuid, text, inet) to doorcode_server;

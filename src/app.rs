@@ -184,6 +184,12 @@ impl App {
         self.listener.local_addr()
     }
 
+    /// The stories that the server tells, for a program that tells them in other ways too.
+    #[must_use]
+    pub fn flows(&self) -> SharedFlows {
+        Arc::clone(&self.flows)
+    }
+
     /// Where the development inbox is served, if there is one.
     #[must_use]
     pub fn inbox_addr(&self) -> Option<SocketAddr> {

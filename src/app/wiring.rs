@@ -155,7 +155,7 @@ fn site_of(id: &str, config: &SiteConfig) -> Site {
         session_idle: Duration::from_secs(config.session_idle_secs),
         session_max: Duration::from_secs(config.session_max_secs),
         mails_per_hour: config.mails_per_hour,
-        confirm_url: config.confirm_url.clone(),
+        mail_link: config.mail_link.clone(),
         look: config.look.clone(),
     }
 }

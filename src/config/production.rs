@@ -8,6 +8,7 @@ use super::mail::{MailTransport, SmtpTls, is_local_name};
 use super::names::is_printable;
 use super::problems::{Problem, shown};
 use super::sites::SiteConfig;
+use crate::domain::MailLink;
 
 /// Notes everything in `config` that a production server must not run with.
 pub(super) fn judge(config: &Config, layers: &mut Layers) {
@@ -63,8 +64,10 @@ impl Refusals {
         for origin in site.origins.iter().filter(|origin| !origin.starts_with("https://")) {
             self.refuse(&key("origins"), origin, "only https");
         }
-        if let Some(url) = site.confirm_url.as_ref().filter(|url| url.scheme() != "https") {
-            self.refuse(&key("confirm_url"), url.as_str(), "https");
+        if let MailLink::Url(url) = &site.mail_link
+            && url.scheme() != "https"
+        {
+            self.refuse(&key("mail_link"), url.as_str(), "https");
         }
         if known_keys.contains(&site.publishable_key) {
             let expected = "a key of your own and not the one of the defaults";

@@ -7,7 +7,7 @@ use url::Url;
 use super::look;
 use super::problems::{Problem, Problems, shown};
 use super::reader::{Reader, Word};
-use crate::domain::{EmailAddress, Locale, Look, SiteKind, TokenAlgorithm};
+use crate::domain::{EmailAddress, Locale, Look, MailLink, SiteKind, TokenAlgorithm};
 
 /// Stands in for a sender that cannot be read.
 const NOBODY: &str = "nobody@localhost.invalid";
@@ -58,8 +58,8 @@ pub struct SiteConfig {
     pub session_max_secs: u64,
     /// Most mails an hour, 1 to 1000000.
     pub mails_per_hour: u32,
-    /// The page that a code mail also links to, if any; without query and fragment.
-    pub confirm_url: Option<Url>,
+    /// The link that a code mail carries beside the code; a page's address without query and fragment.
+    pub mail_link: MailLink,
     /// `logo_file`, `color`, `footer`, `pages` and `library_home`.
     pub look: Look,
 }
@@ -72,9 +72,7 @@ impl SiteConfig {
             return None;
         }
         let url = from.parsed("url", "http(s)://host without a path", parse_origin);
-        let confirm = from.parsed("confirm_url", "nothing or an http(s) URL without ? and #", |text| {
-            if text.is_empty() { Some(None) } else { parse_confirm(text).map(Some) }
-        });
+        let link = from.parsed("mail_link", "page, none or an http(s) URL without ? and #", parse_mail_link);
         let sender = from.parsed("sender_address", "a mail address", |text| EmailAddress::parse(text).ok());
         let locale = from.parsed("locale", Locale::TAGS, Locale::from_tag);
         let url = url.unwrap_or_else(|| Url::parse("http://localhost").expect("a URL in the source"));
@@ -100,7 +98,7 @@ impl SiteConfig {
             session_idle_secs: from.number("session_idle_secs", 300..=63_072_000, "seconds"),
             session_max_secs: from.number("session_max_secs", 300..=63_072_000, "seconds"),
             mails_per_hour: from.number("mails_per_hour", 1..=1_000_000, "an hour"),
-            confirm_url: confirm.flatten(),
+            mail_link: link.unwrap_or(MailLink::None),
             look,
         };
         if site.kind == SiteKind::Management && site.sign_up {
@@ -166,9 +164,14 @@ fn parse_origin(text: &str) -> Option<Url> {
     (url.path() == "/" && url.query().is_none() && url.fragment().is_none()).then_some(url)
 }
 
-fn parse_confirm(text: &str) -> Option<Url> {
+fn parse_mail_link(text: &str) -> Option<MailLink> {
+    match text {
+        "page" => return Some(MailLink::Page),
+        "none" => return Some(MailLink::None),
+        _ => {}
+    }
     let url = Url::parse(text).ok().filter(is_web)?;
-    (url.query().is_none() && url.fragment().is_none()).then_some(url)
+    (url.query().is_none() && url.fragment().is_none()).then_some(MailLink::Url(url))
 }
 
 fn is_web(url: &Url) -> bool {
@@ -191,6 +194,17 @@ fn is_audience(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mail_link_is_a_word_or_a_bare_page() {
+        assert_eq!(parse_mail_link("page"), Some(MailLink::Page));
+        assert_eq!(parse_mail_link("none"), Some(MailLink::None));
+        let url = Url::parse("https://app.example/auth/confirm").unwrap();
+        assert_eq!(parse_mail_link(url.as_str()), Some(MailLink::Url(url)));
+        for text in ["", "Page", "/confirm", "https://a/?b", "https://a/#b", "https://u@a/", "javascript:x"] {
+            assert_eq!(parse_mail_link(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn an_origin_is_scheme_host_and_port_alone() {

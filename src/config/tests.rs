@@ -220,10 +220,7 @@ fn what_does_not_fit_together_in_a_site_is_refused() {
         "[sites.reader]\nurl = \"http://a/b\"",
         "sites.reader.url = \"http://a/b\": expected http(s)",
     );
-    assert_only(
-        "[sites.reader]\nconfirm_url = \"/x\"",
-        "sites.reader.confirm_url = \"/x\": expected nothing",
-    );
+    assert_only("[sites.reader]\nmail_link = \"/x\"", "sites.reader.mail_link = \"/x\": expected page, none");
 }
 
 #[test]
@@ -321,7 +318,7 @@ fn production_refuses_each_of_these() {
         ("MAIL__TRANSPORT", "inbox"),
         ("SITES__READER__URL", "http://www.library.example"),
         ("SITES__READER__ORIGINS", "http://localhost:3000"),
-        ("SITES__READER__CONFIRM_URL", "http://www.library.example/confirm"),
+        ("SITES__READER__MAIL_LINK", "http://www.library.example/confirm"),
         ("SITES__READER__PUBLISHABLE_KEY", "doorcode_pub_manage_dev"),
         ("SITES__MANAGEMENT__SENDER_ADDRESS", "no-reply@example.com"),
     ] {

@@ -1,8 +1,9 @@
-//! Sign-in codes: how they are made, read and named.
+//! Mailed codes: how they are made, read and named, and what each is for.
 
 use std::fmt;
 
 use rand::{Rng, RngExt};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Digits of a short code. Six give a guesser one in a million a try, which only holds together with the
@@ -14,7 +15,7 @@ const LONG_LENGTH: usize = 13;
 /// Crockford's base 32: no I, L, O or U, so that nothing typed from a mail can be misread.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// A sign-in code in the clear, as mailed and as typed. Never stored: the store holds a keyed hash.
+/// A code in the clear, as mailed and as typed. Never stored: the store holds a keyed hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignInCode(String);
 
@@ -35,6 +36,40 @@ impl CodeKind {
         match self {
             Self::Short => "short",
             Self::Long => "long",
+        }
+    }
+}
+
+/// What a code is for. One of each can wait for an address and site, and none is ever taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slot {
+    /// Signing in.
+    SignIn,
+    /// Letting the address of an account go: sent to that address.
+    EmailChangeCurrent,
+    /// Taking an address for an account: sent to that address.
+    EmailChangeNew,
+    /// Deleting an account.
+    DeleteAccount,
+    /// Trading what a mailed link proved for a session, by whoever asked for the mail (RFC 7636). Never mailed.
+    AuthCode,
+}
+
+impl Slot {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SignIn, Self::EmailChangeCurrent, Self::EmailChangeNew, Self::DeleteAccount, Self::AuthCode];
+
+    /// The word for it in the store and in keyed hashes.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign_in",
+            Self::EmailChangeCurrent => "email_change_current",
+            Self::EmailChangeNew => "email_change_new",
+            Self::DeleteAccount => "delete_account",
+            Self::AuthCode => "auth_code",
         }
     }
 }

@@ -39,6 +39,18 @@ impl Site {
     }
 }
 
+impl Site {
+    /// Where a client library's wish leads: to a destination that the site allows, else home. Always a whole address.
+    #[must_use]
+    pub fn redirect_target(&self, wished: &str) -> Url {
+        let allowed = self.destination(wished).and_then(|target| self.url.join(&target).ok());
+        let mut target = allowed.unwrap_or_else(|| self.url.clone());
+        // What comes back is told in the fragment or the query; one that was there already would be mistaken for it.
+        target.set_fragment(None);
+        target
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::domain::{SiteKind, test_site};

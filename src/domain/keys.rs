@@ -9,7 +9,7 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use aws_lc_rs::{constant_time, hkdf, hmac};
 
-use super::{BrowserId, EmailAddress, SessionId, SignInCode};
+use super::{BrowserId, EmailAddress, SessionId, SignInCode, Slot};
 
 /// Bytes of a refresh token's and a link's MAC: 128 bits (RFC 6749 §10.10 asks for at most 2^-128 a guess).
 pub const MAC_LENGTH: usize = 16;
@@ -45,6 +45,7 @@ struct Derived {
     links: hmac::Key,
     cookies: hmac::Key,
     forms: hmac::Key,
+    secrets: hmac::Key,
     mail_jobs: RandomizedNonceKey,
     challenges: RandomizedNonceKey,
     signing_keys: RandomizedNonceKey,
@@ -61,19 +62,23 @@ impl KeyRing {
         Self { newest: Derived::from(master), older: older.iter().map(Derived::from).collect() }
     }
 
-    /// The keyed hash under which a code is stored. The same code for another address, site or browser is another hash.
+    /// The keyed hash under which a code is stored. The same code for another address, site, browser or purpose is another
+    /// hash.
     ///
     /// A code asked for on a hosted page is bound to its browser; one that a client library asked for is bound to none.
     #[must_use]
     pub fn code_mac(
         &self,
         site: &str,
+        slot: Slot,
         email: &EmailAddress,
         browser: Option<&BrowserId>,
         code: &SignInCode,
     ) -> String {
         let browser = browser.map_or(&[][..], |browser| &browser.0);
-        let parts = [site.as_bytes(), email.as_str().as_bytes(), browser, code.expose().as_bytes()];
+        let [site, slot, email, code] =
+            [site, slot.as_str(), email.as_str(), code.expose()].map(str::as_bytes);
+        let parts = [site, slot, email, browser, code];
         data_encoding::HEXLOWER.encode(mac(&self.newest.codes, &parts).as_ref())
     }
 
@@ -121,8 +126,15 @@ impl KeyRing {
 
     /// The keyed hash under which a link's secret is stored.
     #[must_use]
-    pub fn link_mac(&self, site: &str, secret: &[u8; MAC_LENGTH]) -> String {
-        data_encoding::HEXLOWER.encode(mac(&self.newest.links, &[site.as_bytes(), secret]).as_ref())
+    pub fn link_mac(&self, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
+        let parts = [site.as_bytes(), slot.as_str().as_bytes(), secret];
+        data_encoding::HEXLOWER.encode(mac(&self.newest.links, &parts).as_ref())
+    }
+
+    /// The name in the store of a secret that comes without an address: an authorization code.
+    #[must_use]
+    pub fn secret_tag(&self, site: &str, secret: &[u8; MAC_LENGTH]) -> AddressTag {
+        AddressTag(truncated(&mac(&self.newest.secrets, &[site.as_bytes(), secret])))
     }
 
     /// The MAC of a refresh token of `site`: made under the newest master.
@@ -225,6 +237,7 @@ impl Derived {
             links: signing("link mac"),
             cookies: signing("cookie mac"),
             forms: signing("form mac"),
+            secrets: signing("secret tag"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),
@@ -273,6 +286,8 @@ fn truncated(tag: &hmac::Tag) -> [u8; MAC_LENGTH] {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use uuid::Uuid;
 
     use super::*;
@@ -313,18 +328,22 @@ mod tests {
     }
 
     #[test]
-    fn a_code_has_another_hash_for_another_site_address_or_browser() {
+    fn a_code_has_another_hash_for_another_site_address_browser_or_purpose() {
         let keys = ring(1, &[]);
         let ada = EmailAddress::parse("ada@example.org").expect("address");
         let eve = EmailAddress::parse("eve@example.org").expect("address");
         let code = SignInCode::parse("123456").expect("code");
-        let hash = keys.code_mac("reader", &ada, None, &code);
-        assert_eq!(hash, keys.code_mac("reader", &ada, None, &code));
-        assert_ne!(hash, keys.code_mac("management", &ada, None, &code));
-        assert_ne!(hash, keys.code_mac("reader", &eve, None, &code));
+        let code_mac = |site, slot, email, browser| keys.code_mac(site, slot, email, browser, &code);
+        let hash = code_mac("reader", Slot::SignIn, &ada, None);
+        assert_eq!(hash, code_mac("reader", Slot::SignIn, &ada, None));
+        assert_ne!(hash, code_mac("management", Slot::SignIn, &ada, None));
+        assert_ne!(hash, code_mac("reader", Slot::SignIn, &eve, None));
         let browsers = [BrowserId([1; 16]), BrowserId([2; 16])];
-        let bound = browsers.map(|browser| keys.code_mac("reader", &ada, Some(&browser), &code));
+        let bound = browsers.each_ref().map(|browser| code_mac("reader", Slot::SignIn, &ada, Some(browser)));
         assert!(bound[0] != bound[1] && !bound.contains(&hash));
+        let codes: BTreeSet<_> = Slot::ALL.map(|slot| code_mac("reader", slot, &ada, None)).into();
+        let links: BTreeSet<_> = Slot::ALL.map(|slot| keys.link_mac("reader", slot, &[1; 16])).into();
+        assert_eq!((codes.len(), links.len()), (Slot::ALL.len(), Slot::ALL.len()));
         assert!(!hash.contains("123456"));
     }
 }

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is encoded in a part of an address. Dots too, though they need not be (RFC 3986 §2.3): `..` means another place.
+const NOT_IN_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 /// The least contrast of text with what it stands on (WCAG 2.2, 1.4.3).
 pub const READABLE: f64 = 4.5;
@@ -28,7 +32,7 @@ impl Look {
     /// Where the pages of the library with this code are. The code is encoded, so that it stays one part.
     #[must_use]
     pub fn home_of(&self, code: &str) -> String {
-        let encoded = percent_encoding::utf8_percent_encode(code, percent_encoding::NON_ALPHANUMERIC);
+        let encoded = utf8_percent_encode(code, NOT_IN_PART);
         self.library_home.replace("{code}", &encoded.to_string())
     }
 }
@@ -241,6 +245,7 @@ mod tests {
     fn a_library_code_stays_one_part_of_its_home() {
         let mut look = crate::domain::test_site("a", crate::domain::SiteKind::Management).look;
         assert_eq!(look.home_of("HILL"), "/?library=HILL");
+        assert_eq!(look.home_of("old-town_2"), "/?library=old-town_2");
         look.library_home = "https://a.example/{code}/desk".to_owned();
         assert_eq!(look.home_of("../x&y?"), "https://a.example/%2E%2E%2Fx%26y%3F/desk");
     }

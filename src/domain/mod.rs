@@ -12,6 +12,7 @@ pub mod keys;
 mod library;
 mod locale;
 pub mod look;
+mod pkce;
 mod profile;
 mod session;
 mod site;
@@ -19,7 +20,7 @@ mod user;
 pub mod words;
 
 pub use browser::{BrowserId, SessionCookie};
-pub use code::{ChallengeId, CodeKind, SignInCode};
+pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
 pub use keys::{AddressTag, KeyRing};
@@ -28,9 +29,10 @@ pub use library::{
 };
 pub use locale::Locale;
 pub use look::{Color, Logo, Look, READABLE};
+pub use pkce::{CodeChallenge, CodeChallengeError};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;
-pub use site::{Claim, Site, SiteError, SiteKind, Sites, TokenAlgorithm};
-pub use user::{MAX_METADATA, MetadataError, User, UserId, UserMetadata};
+pub use site::{Claim, MailLink, Site, SiteError, SiteKind, Sites, TokenAlgorithm};
+pub use user::{MAX_METADATA, MetadataError, PendingEmail, User, UserId, UserMetadata};

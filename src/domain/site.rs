@@ -51,6 +51,17 @@ impl TokenAlgorithm {
     }
 }
 
+/// The link that sign-in mails carry beside the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MailLink {
+    /// To the site's own hosted page.
+    Page,
+    /// To a page of an application.
+    Url(Url),
+    /// None.
+    None,
+}
+
 /// One configured site. Immutable while the server runs.
 #[derive(Debug, Clone)]
 pub struct Site {
@@ -88,8 +99,8 @@ pub struct Site {
     pub session_max: Duration,
     /// Code mails an hour, over all addresses.
     pub mails_per_hour: u32,
-    /// Page of the site that takes a mailed link, if mails are to carry one.
-    pub confirm_url: Option<Url>,
+    /// Which page takes a mailed link.
+    pub mail_link: MailLink,
     /// How its pages look, and whether there are any.
     pub look: Look,
 }
@@ -112,6 +123,22 @@ impl Site {
     pub fn host(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The page that takes the links of this site's mails, if they carry any.
+    #[must_use]
+    pub fn confirm_page(&self) -> Option<Url> {
+        match &self.mail_link {
+            MailLink::Page if self.look.pages => self.hosted_confirm_page(),
+            MailLink::Url(url) => Some(url.clone()),
+            MailLink::Page | MailLink::None => None,
+        }
+    }
+
+    /// The hosted page that asks a person before a link does anything.
+    #[must_use]
+    pub fn hosted_confirm_page(&self) -> Option<Url> {
+        self.url.join("/confirm").ok()
     }
 
     /// Whether a browser page of `origin` may call us for this site: an exact match, nothing else.
@@ -258,7 +285,7 @@ pub(crate) mod tests {
             session_idle: Duration::from_secs(3600),
             session_max: Duration::from_secs(7200),
             mails_per_hour: 100,
-            confirm_url: None,
+            mail_link: MailLink::None,
             look: Look {
                 color: Color::rgb(0x1d, 0x4e, 0xd8),
                 logo: None,
@@ -301,6 +328,19 @@ pub(crate) mod tests {
         assert_eq!(resolve(Some("key_reader"), Some("evil.example"), None), Err(SiteError::UnknownHost));
         assert_eq!(resolve(None, shared, None), Err(SiteError::Unnamed));
         assert_eq!(resolve(None, shared, Some("https://nobody.example")), Err(SiteError::Unnamed));
+    }
+
+    #[test]
+    fn mails_link_to_the_hosted_page_if_there_is_one_or_to_the_page_of_an_application() {
+        let mut reader = site("reader", SiteKind::Reader);
+        let page = |site: &Site| site.confirm_page().map(String::from);
+        assert_eq!(page(&reader), None);
+        reader.mail_link = MailLink::Page;
+        assert_eq!(page(&reader).as_deref(), Some("http://reader.localhost:8080/confirm"));
+        reader.look.pages = false;
+        assert_eq!(page(&reader), None);
+        reader.mail_link = MailLink::Url("https://reader.example/auth/confirm".parse().expect("a URL"));
+        assert_eq!(page(&reader).as_deref(), Some("https://reader.example/auth/confirm"));
     }
 
     #[test]

@@ -43,6 +43,21 @@ pub struct User {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// The address that it is to have, and since when; only where somebody asked about the account itself.
+    pub email_change: Option<(String, DateTime<Utc>)>,
+}
+
+/// A change of address that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingEmail {
+    /// The address to come.
+    pub email: EmailAddress,
+    /// When the codes were asked for.
+    pub sent_at: DateTime<Utc>,
+    /// The code sent to the present address was typed.
+    pub current_proven: bool,
+    /// The code sent to the address to come was typed.
+    pub new_proven: bool,
 }
 
 /// Largest user metadata, as compact JSON, in octets. It travels in every access token, and proxies commonly stop at

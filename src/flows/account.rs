@@ -66,7 +66,7 @@ impl Flows {
     }
 }
 
-fn account(recognised: Recognised) -> Result<User, AccountError> {
+pub(super) fn account(recognised: Recognised) -> Result<User, AccountError> {
     match recognised {
         Recognised::User(user) => Ok(*user),
         Recognised::NoUser => Err(AccountError::NoUser),

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::sealed::MailJob;
+use super::sealed::{MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
 use crate::domain::{ChallengeId, EmailAddress, Locale, Site};
@@ -164,7 +164,12 @@ impl MailWorkers {
         let address = self.flows.keys.address_tag(&email);
         let prepared = async {
             // Expired, used, or followed by a newer one: a dead code in the mailbox only confuses.
-            if !self.flows.codes.is_current(address, &site.id, ChallengeId(job.challenge)).await? {
+            if !self
+                .flows
+                .codes
+                .is_current(address, &site.id, job.letter.slot(), ChallengeId(job.challenge))
+                .await?
+            {
                 return Ok(None);
             }
             match draft.take() {
@@ -238,23 +243,30 @@ impl MailWorkers {
             .unwrap_or(site.locale);
         let brand = Brand { name: &site.name, url: site.url.as_str() };
         let link =
-            site.confirm_url.as_ref().zip(job.link.as_deref()).map(|(url, token)| confirm_link(url, token));
+            site.confirm_page().zip(job.link.as_deref()).map(|(page, token)| confirm_link(page, token));
         let sign_up = self.flows.sites.sign_up_site();
-        let letter = if account.is_some() || job.create {
-            Letter::SignInCode {
-                code: &job.code,
-                valid_for_minutes: self.flows.code_life.as_secs().div_ceil(60),
-                requested_at: job.requested_at,
-                link: link.as_ref().map(Url::as_str),
+        let (code, requested_at) = (job.code.as_str(), job.requested_at);
+        let valid_for_minutes = self.flows.code_life.as_secs().div_ceil(60);
+        let letter = match &job.letter {
+            MailFor::SignIn { create } if account.is_some() || *create => {
+                let link = link.as_ref().map(Url::as_str);
+                Letter::SignInCode { code, valid_for_minutes, requested_at, link }
             }
-        } else {
-            if !self.flows.codes.once_per(address, "no-account", NO_ACCOUNT_EVERY).await? {
-                return Ok(None);
+            MailFor::SignIn { .. } => {
+                if !self.flows.codes.once_per(address, "no-account", NO_ACCOUNT_EVERY).await? {
+                    return Ok(None);
+                }
+                let sign_up = sign_up.map(|site| Brand { name: &site.name, url: site.url.as_str() });
+                Letter::NoAccount { sign_up, requested_at }
             }
-            Letter::NoAccount {
-                sign_up: sign_up.map(|site| Brand { name: &site.name, url: site.url.as_str() }),
-                requested_at: job.requested_at,
+            MailFor::EmailChangeCurrent { new_email } => {
+                let new_address = Some(new_email.as_str());
+                Letter::EmailChange { code, valid_for_minutes, requested_at, new_address }
             }
+            MailFor::EmailChangeNew => {
+                Letter::EmailChange { code, valid_for_minutes, requested_at, new_address: None }
+            }
+            MailFor::DeleteAccount => Letter::DeleteAccount { code, valid_for_minutes, requested_at },
         };
         self.templates
             .render(&letter, locale, &brand)
@@ -274,8 +286,8 @@ impl MailWorkers {
 }
 
 /// The site's own page, with the proof as it expects it.
-fn confirm_link(page: &Url, token: &str) -> Url {
-    let mut link = page.clone();
+fn confirm_link(page: Url, token: &str) -> Url {
+    let mut link = page;
     link.query_pairs_mut().append_pair("token_hash", token).append_pair("type", "email");
     link
 }

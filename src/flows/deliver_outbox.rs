@@ -1,4 +1,4 @@
-//! Mails that belong to a change of the library's data: taken from the outbox, written and sent until they are a day old.
+//! Mails that belong to a change in the database: taken from the outbox, written and sent until they are a day old.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use url::Url;
 use super::MailWorkers;
 use super::deliver_mail::HandedOver;
 use super::library::{LibraryMail, StaffNews};
-use crate::domain::{Locale, Role, Site};
+use crate::domain::{EmailAddress, Locale, Role, Site};
 use crate::ports::PortError;
 use crate::ports::db::{OutboxMail, Recipient};
 use crate::ports::mail::templates::{Brand, Letter, StaffChange};
@@ -79,6 +79,12 @@ impl MailWorkers {
             }
             LibraryMail::AccessDecided { user, .. } | LibraryMail::StaffChanged { user, .. } => {
                 db.find_recipient(*user).await?
+            }
+            // Also where the account has gone since: the old owner may hear of it nowhere else.
+            LibraryMail::AddressChanged { user, email } => {
+                let owner = db.find_recipient(*user).await?;
+                let locale = owner.and_then(|owner| owner.locale);
+                EmailAddress::parse(email).ok().map(|email| Recipient { email, locale })
             }
         };
         match recipient {
@@ -158,6 +164,7 @@ fn letter<'a>(job: &'a LibraryMail, link: &'a Url) -> Letter<'a> {
             note: note.as_deref(),
             link,
         },
+        LibraryMail::AddressChanged { .. } => Letter::AddressChanged,
         LibraryMail::StaffChanged { library, change, .. } => {
             let change = match change {
                 StaffNews::Role { from, to } => StaffChange::RoleChanged { from, to },

@@ -27,7 +27,7 @@ impl<T> Part<T> {
     }
 }
 
-/// A mail that belongs to a change of the library's data: sealed in the outbox until a worker writes it.
+/// A mail that belongs to a change in the database: sealed in the outbox until a worker writes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum LibraryMail {
@@ -59,6 +59,11 @@ pub(super) enum LibraryMail {
         user: Uuid,
         library: String,
         change: StaffNews,
+    },
+    /// To the address that an account had until now.
+    AddressChanged {
+        user: Uuid,
+        email: String,
     },
 }
 

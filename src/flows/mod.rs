@@ -5,6 +5,10 @@
 
 mod account;
 mod browser_session;
+mod change_email;
+mod claims;
+mod confirm_link;
+mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
 mod forms;
@@ -12,9 +16,11 @@ mod housekeeping;
 mod invitations;
 mod library;
 mod profile;
+mod prove_email;
 mod refresh;
 mod request_code;
 mod sealed;
+mod send_code;
 mod sign_in_progress;
 mod sign_out;
 mod signing_keys;
@@ -34,9 +40,13 @@ use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
 pub use self::browser_session::BrowserSession;
+pub use self::change_email::ChangeEmailError;
+pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
+pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
+pub use self::prove_email::{EmailChangeStep, ProveEmailChange, ProveEmailError};
 pub use self::refresh::RefreshError;
 pub use self::request_code::{RequestCode, RequestCodeError};
 pub use self::sign_in_progress::SignInProgress;

@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sealed::{ChallengeContext, LinkToken, MailJob};
-use super::{Flows, Visitor, system_rng};
-use crate::domain::keys::Sealed;
-use crate::domain::{BrowserId, ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, UserMetadata};
+use super::sealed::{ChallengeContext, LinkWish, MailFor};
+use super::send_code::NewCode;
+use super::{Flows, Visitor};
+use crate::domain::{BrowserId, CodeChallenge, EmailAddress, Site, UserMetadata};
 use crate::ports::PortError;
-use crate::ports::codes::{IssueCode, Issued};
+use crate::ports::codes::Issue;
 use crate::ports::limits::Act;
 
 /// A request for a code.
@@ -25,6 +25,11 @@ pub struct RequestCode<'a> {
     pub create_user: bool,
     /// For a new account only.
     pub metadata: UserMetadata,
+    /// Where the mailed link is to lead in the end, as wished by a client library. What the site does not list is taken for
+    /// its home.
+    pub redirect_to: Option<&'a str>,
+    /// Whoever opens the mailed link gets a code that only the one who asked can trade for a session (RFC 7636).
+    pub challenge: Option<CodeChallenge>,
     /// The browser that the code is to work in; `None` for a client library, which has no say in that.
     pub browser: Option<BrowserId>,
     /// Who asks.
@@ -54,13 +59,6 @@ pub enum RequestCodeError {
     Unavailable(#[from] PortError),
 }
 
-/// How a code was asked for.
-struct Asked {
-    browser: Option<BrowserId>,
-    locale: Option<Locale>,
-    only_replace: bool,
-}
-
 impl Flows {
     /// Sends a code to an address.
     ///
@@ -81,9 +79,21 @@ impl Flows {
             create,
             metadata: ask.metadata.as_object().clone(),
             locale: ask.visitor.locale.map(|locale| locale.tag().to_owned()),
+            link: LinkWish {
+                redirect_to: ask.redirect_to.map(|wished| ask.site.redirect_target(wished).into()),
+                challenge: ask.challenge,
+            },
         };
-        let asked = Asked { browser: ask.browser, locale: ask.visitor.locale, only_replace: false };
-        self.issue(ask.site, ask.email, asked, context).await
+        self.send_code(NewCode {
+            site: ask.site,
+            email: ask.email,
+            browser: ask.browser,
+            letter: MailFor::SignIn { create },
+            locale: ask.visitor.locale,
+            context: &context,
+            how: Issue::New,
+        })
+        .await
     }
 
     /// Sends another code in place of one that still waits, for the same purpose; does nothing if none does.
@@ -97,63 +107,16 @@ impl Flows {
         visitor: &Visitor,
     ) -> Result<(), RequestCodeError> {
         self.limits.count(Act::RequestCode, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
-        let unused = ChallengeContext {
-            email: String::new(),
-            create: site.sign_up,
-            metadata: serde_json::Map::new(),
-            locale: None,
-        };
-        let asked = Asked { browser: None, locale: visitor.locale, only_replace: true };
-        self.issue(site, email, asked, unused).await
-    }
-
-    async fn issue(
-        &self,
-        site: &Arc<Site>,
-        email: &EmailAddress,
-        asked: Asked,
-        context: ChallengeContext,
-    ) -> Result<(), RequestCodeError> {
-        let mut rng = system_rng();
-        let challenge = ChallengeId::new();
-        let address = self.keys.address_tag(email);
-        let link = LinkToken::generate(address, &mut rng);
-        let short = SignInCode::generate(CodeKind::Short, &mut rng);
-        let long = SignInCode::generate(CodeKind::Long, &mut rng);
-        let job = |code: &SignInCode| {
-            let job = MailJob {
-                challenge: challenge.0,
-                site: site.id.clone(),
-                email: email.as_str().to_owned(),
-                code: code.expose().to_owned(),
-                link: site.confirm_url.is_some().then(|| link.encode()),
-                create: context.create,
-                locale: asked.locale.map(|locale| locale.tag().to_owned()),
-                requested_at: self.clock.now(),
-            };
-            self.seal(Sealed::MailJob, "", &job)
-        };
-        let mac = |code: &SignInCode| self.keys.code_mac(&site.id, email, asked.browser.as_ref(), code);
-        let issued = self
-            .codes
-            .issue(&IssueCode {
-                address,
-                site: &site.id,
-                site_mails_per_hour: site.mails_per_hour,
-                challenge,
-                short_mac: &mac(&short),
-                long_mac: &mac(&long),
-                link_mac: &self.keys.link_mac(&site.id, &link.secret),
-                context: &self.seal(Sealed::Challenge, &site.id, &context)?,
-                short_job: &job(&short)?,
-                long_job: &job(&long)?,
-                only_replace: asked.only_replace,
-            })
-            .await?;
-        match issued {
-            Issued::Queued(_) | Issued::NothingToReplace => Ok(()),
-            Issued::TooSoon(wait) => Err(RequestCodeError::TooSoon(wait)),
-            Issued::SiteBudget(wait) => Err(RequestCodeError::SiteBudget(wait)),
-        }
+        self.send_code(NewCode {
+            site,
+            email,
+            browser: None,
+            letter: MailFor::SignIn { create: site.sign_up },
+            locale: visitor.locale,
+            // What the waiting code was for stays with it.
+            context: &(),
+            how: Issue::Replacement,
+        })
+        .await
     }
 }

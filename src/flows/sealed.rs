@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Flows;
-use crate::domain::AddressTag;
 use crate::domain::keys::{MAC_LENGTH, NotOurs, Sealed};
+use crate::domain::{AddressTag, CodeChallenge, Slot};
 use crate::ports::{Dependency, PortError};
 
 /// What a challenge remembers until it is claimed.
@@ -22,6 +22,17 @@ pub(super) struct ChallengeContext {
     pub create: bool,
     pub metadata: Map<String, Value>,
     pub locale: Option<String>,
+    /// What a client library wants of the mailed link.
+    pub link: LinkWish,
+}
+
+/// Where a mailed link is to lead, for who asked for it with a client library.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct LinkWish {
+    /// Checked: an address of a listed origin.
+    pub redirect_to: Option<String>,
+    /// The session goes only to who knows the verifier.
+    pub challenge: Option<CodeChallenge>,
 }
 
 /// A mail to be written and sent by a worker of any replica.
@@ -32,31 +43,57 @@ pub(super) struct MailJob {
     pub email: String,
     pub code: String,
     pub link: Option<String>,
-    /// An address without an account gets the code, instead of word that it has none.
-    pub create: bool,
+    pub letter: MailFor,
     /// What the request asked for.
     pub locale: Option<String>,
     pub requested_at: DateTime<Utc>,
+}
+
+/// What the mail with a code says, and with that what the code is for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum MailFor {
+    SignIn {
+        /// An address without an account gets the code, instead of word that it has none.
+        create: bool,
+    },
+    EmailChangeCurrent {
+        /// The owner is to judge it, so it is shown whole.
+        new_email: String,
+    },
+    EmailChangeNew,
+    DeleteAccount,
+}
+
+impl MailFor {
+    pub(super) fn slot(&self) -> Slot {
+        match self {
+            Self::SignIn { .. } => Slot::SignIn,
+            Self::EmailChangeCurrent { .. } => Slot::EmailChangeCurrent,
+            Self::EmailChangeNew => Slot::EmailChangeNew,
+            Self::DeleteAccount => Slot::DeleteAccount,
+        }
+    }
 }
 
 impl Flows {
     pub(super) fn seal<T: Serialize>(
         &self,
         purpose: Sealed,
-        site: &str,
+        context: &str,
         value: &T,
     ) -> Result<Vec<u8>, PortError> {
         let plain = serde_json::to_vec(value).map_err(not_ours)?;
-        self.keys.seal(purpose, site, &plain).map_err(not_ours)
+        self.keys.seal(purpose, context, &plain).map_err(not_ours)
     }
 
     pub(super) fn open<T: DeserializeOwned>(
         &self,
         purpose: Sealed,
-        site: &str,
+        context: &str,
         sealed: &[u8],
     ) -> Result<T, PortError> {
-        let plain = self.keys.open(purpose, site, sealed).map_err(not_ours)?;
+        let plain = self.keys.open(purpose, context, sealed).map_err(not_ours)?;
         serde_json::from_slice(&plain).map_err(not_ours)
     }
 }

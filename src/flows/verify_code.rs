@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sealed::{ChallengeContext, LinkToken};
+use serde::{Deserialize, Serialize};
+
+use super::sealed::ChallengeContext;
 use super::{Flows, OpenedSession, SignedIn, Visitor};
-use crate::domain::keys::Sealed;
-use crate::domain::{BrowserId, EmailAddress, Locale, SignInCode, Site, UserMetadata};
-use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof};
+use crate::domain::{BrowserId, ChallengeId, EmailAddress, Locale, SignInCode, Site, Slot, UserMetadata};
+use crate::ports::codes::{Claim, ClaimEnd};
 use crate::ports::db::{OpenSession, Opened};
 use crate::ports::limits::Act;
 use crate::ports::tokens::TokenError;
@@ -26,7 +27,8 @@ pub enum Presented {
 }
 
 /// Which accounts the proof may open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Any: an existing one, or a new one where the site makes accounts.
     Either,
@@ -72,6 +74,12 @@ pub enum VerifyCodeError {
     Unavailable(#[from] PortError),
 }
 
+/// A proof that was found right: what was kept with it, and which accounts it may open.
+pub(super) struct Proven {
+    pub context: ChallengeContext,
+    pub purpose: Purpose,
+}
+
 impl Flows {
     /// Trades a proof for a session.
     ///
@@ -80,90 +88,76 @@ impl Flows {
     pub async fn verify_code(self: &Arc<Self>, ask: VerifyCode) -> Result<SignedIn, VerifyCodeError> {
         self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
-        // A client that hangs up must not leave a claim between its two halves.
-        let story = self.unfinished.spawn(async move { flows.claim_and_open(ask).await });
-        story.await.unwrap_or_else(|error| Err(PortError::unexpected(Dependency::CodeStore, error).into()))
+        self.to_its_end(async move { flows.claim_and_open(ask).await }).await
     }
 
     async fn claim_and_open(self: Arc<Self>, ask: VerifyCode) -> Result<SignedIn, VerifyCodeError> {
-        let claim = self.claim(&ask).await?;
-        let opened = self.open_claimed(&ask, &claim).await;
-        let end = match &opened {
-            Ok(Opened::Session(..) | Opened::AlreadyUsed) => ClaimEnd::Spent,
-            Ok(Opened::NoAccount | Opened::Banned) | Err(_) => ClaimEnd::Unused,
+        let slot = Slot::SignIn;
+        let claim = match &ask.presented {
+            Presented::Code(_, None) => None,
+            Presented::Code(email, Some(code)) => {
+                self.claim_code(&ask.site, slot, email, ask.browser.as_ref(), code).await?
+            }
+            Presented::Link(text) => self.claim_link(&ask.site, text).await?,
         };
-        match opened {
+        let claim = claim.ok_or(VerifyCodeError::Rejected)?;
+        let proven = match self.open_context(&ask.site, slot, &claim) {
+            Ok(context) => Proven { context, purpose: ask.purpose },
+            Err(error) => {
+                self.end_claim(&claim, ClaimEnd::Unused).await;
+                return Err(error.into());
+            }
+        };
+        self.open_and_end(&ask.site, claim, proven, &ask.visitor).await
+    }
+
+    /// Opens the session that a claimed proof is good for, and ends the claim as it went.
+    pub(super) async fn open_and_end(
+        self: &Arc<Self>,
+        site: &Arc<Site>,
+        claim: Claim,
+        proven: Proven,
+        visitor: &Visitor,
+    ) -> Result<SignedIn, VerifyCodeError> {
+        let opened = self.open_proven(site, claim.challenge, proven, visitor).await;
+        let (end, error) = match opened {
             Ok(Opened::Session(id, opened_at, user)) => {
                 // The session exists, whatever becomes of this: the person need not wait for it.
-                let flows = Arc::clone(&self);
-                self.unfinished.spawn(async move { flows.end_claim(&claim, end).await });
+                self.spend_later(claim);
                 let session = OpenedSession { id, opened_at, counter: 0 };
-                Ok(self.signed_in(&ask.site, *user, &session)?)
+                return Ok(self.signed_in(site, *user, &session)?);
             }
-            Ok(Opened::AlreadyUsed | Opened::NoAccount) => {
-                self.end_claim(&claim, end).await;
-                Err(VerifyCodeError::Rejected)
-            }
-            Ok(Opened::Banned) => {
-                self.end_claim(&claim, end).await;
-                Err(VerifyCodeError::Banned)
-            }
-            Err(error) => {
-                self.end_claim(&claim, end).await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn claim(&self, ask: &VerifyCode) -> Result<Claim, VerifyCodeError> {
-        let site = &ask.site.id;
-        let (address, mac, kind) = match &ask.presented {
-            Presented::Code(_, None) => return Err(VerifyCodeError::Rejected),
-            Presented::Code(email, Some(code)) => {
-                let mac = self.keys.code_mac(site, email, ask.browser.as_ref(), code);
-                (self.keys.address_tag(email), mac, Some(code.kind()))
-            }
-            Presented::Link(text) => {
-                let link = LinkToken::parse(text).ok_or(VerifyCodeError::Rejected)?;
-                (link.address, self.keys.link_mac(site, &link.secret), None)
-            }
+            Ok(Opened::AlreadyUsed) => (ClaimEnd::Spent, VerifyCodeError::Rejected),
+            Ok(Opened::NoAccount) => (ClaimEnd::Unused, VerifyCodeError::Rejected),
+            Ok(Opened::Banned) => (ClaimEnd::Unused, VerifyCodeError::Banned),
+            Err(error) => (ClaimEnd::Unused, error),
         };
-        let proof = kind.map_or(Proof::Link(&mac), |kind| Proof::Code(kind, &mac));
-        match self.codes.claim(&ClaimCode { address, site, proof }).await? {
-            Claimed::Claim(claim) => Ok(claim),
-            Claimed::Refused => Err(VerifyCodeError::Rejected),
-        }
+        self.end_claim(&claim, end).await;
+        Err(error)
     }
 
-    async fn open_claimed(&self, ask: &VerifyCode, claim: &Claim) -> Result<Opened, VerifyCodeError> {
-        let context: ChallengeContext = self.open(Sealed::Challenge, &ask.site.id, &claim.context)?;
-        let rejected = |_| VerifyCodeError::Rejected;
-        let email = EmailAddress::parse(&context.email).map_err(rejected)?;
+    async fn open_proven(
+        &self,
+        site: &Site,
+        challenge: ChallengeId,
+        Proven { context, purpose }: Proven,
+        visitor: &Visitor,
+    ) -> Result<Opened, VerifyCodeError> {
+        let email = EmailAddress::parse(&context.email).map_err(|_| VerifyCodeError::Rejected)?;
         let metadata = UserMetadata::parse(context.metadata)
             .map_err(|error| PortError::unexpected(Dependency::CodeStore, error))?;
         let open = OpenSession {
             email: &email,
-            challenge: claim.challenge,
-            site: &ask.site.id,
-            may_create: context.create && ask.purpose != Purpose::ExistingAccount,
-            may_use_existing: ask.purpose != Purpose::NewAccount,
+            challenge,
+            site: &site.id,
+            may_create: context.create && purpose != Purpose::ExistingAccount,
+            may_use_existing: purpose != Purpose::NewAccount,
             metadata: &metadata,
-            locale: context.locale.as_deref().and_then(Locale::parse).unwrap_or(ask.site.locale),
-            max_secs: ask.site.session_max.as_secs_f64(),
-            user_agent: ask.visitor.user_agent.as_deref(),
-            ip: Some(ask.visitor.ip),
+            locale: context.locale.as_deref().and_then(Locale::parse).unwrap_or(site.locale),
+            max_secs: site.session_max.as_secs_f64(),
+            user_agent: visitor.user_agent.as_deref(),
+            ip: Some(visitor.ip),
         };
         Ok(self.db.open_session(&open).await?)
-    }
-
-    /// Spends the code or gives it back. If the store is out of reach now, the lease runs out by itself: an unused code
-    /// works again then, and a spent one is refused by its session.
-    async fn end_claim(&self, claim: &Claim, end: ClaimEnd) {
-        if let Err(error) = self.codes.end_claim(claim, end).await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a claimed code waits for its lease to end"
-            );
-        }
     }
 }

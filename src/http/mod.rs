@@ -52,7 +52,7 @@ pub fn routes(
         .at("/openapi.json", poem::get(openapi::show))
         .nest(library::PATH, library::service(&flows))
         .nest(auth::PATH, auth::service(Arc::clone(&flows)))
-        .nest("/", auth::service(Arc::clone(&flows)).around(pages::start_or))
+        .nest("/", pages::before(auth::service(Arc::clone(&flows))))
         .with(CatchPanic::new().with_handler(edge::PanicToProblem))
         .around(edge::deadline)
         .around(edge::answer_problems)

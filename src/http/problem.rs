@@ -15,7 +15,8 @@ use rand::rngs::SysRng;
 
 use crate::domain::{EmailError, MetadataError, RefreshTokenError, SiteError};
 use crate::flows::{
-    AccountError, LibraryError, RefreshError, RequestCodeError, SignOutError, VerifyCodeError,
+    AccountError, ChangeEmailError, DeleteAccountError, ExchangeError, LibraryError, ProveEmailError,
+    RefreshError, RequestCodeError, SignOutError, VerifyCodeError,
 };
 use crate::ports::PortError;
 use crate::ports::db::ActError;
@@ -197,6 +198,58 @@ impl From<AccountError> for Problem {
     }
 }
 
+impl From<ChangeEmailError> for Problem {
+    fn from(error: ChangeEmailError) -> Self {
+        match error {
+            ChangeEmailError::Account(error) => error.into(),
+            ChangeEmailError::Code(error) => error.into(),
+            ChangeEmailError::Taken => email_exists(),
+        }
+    }
+}
+
+impl From<ProveEmailError> for Problem {
+    fn from(error: ProveEmailError) -> Self {
+        match error {
+            ProveEmailError::Proof(error) => error.into(),
+            ProveEmailError::Taken => email_exists(),
+        }
+    }
+}
+
+impl From<DeleteAccountError> for Problem {
+    fn from(error: DeleteAccountError) -> Self {
+        match error {
+            DeleteAccountError::Account(error) => error.into(),
+            DeleteAccountError::Code(error) => error.into(),
+            DeleteAccountError::Proof(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExchangeError> for Problem {
+    fn from(error: ExchangeError) -> Self {
+        match error {
+            ExchangeError::Unknown => Self::new(
+                StatusCode::NOT_FOUND,
+                "flow_state_not_found",
+                "invalid flow state, no valid flow state found",
+            ),
+            ExchangeError::Expired => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "flow_state_expired",
+                "invalid flow state, flow state has expired",
+            ),
+            ExchangeError::WrongVerifier => Self::new(
+                StatusCode::BAD_REQUEST,
+                "bad_code_verifier",
+                "code challenge does not match previously saved code verifier",
+            ),
+            ExchangeError::Proof(error) => error.into(),
+        }
+    }
+}
+
 impl From<LibraryError> for Problem {
     fn from(error: LibraryError) -> Self {
         match error {
@@ -303,6 +356,14 @@ impl From<SiteError> for Problem {
             }
         }
     }
+}
+
+fn email_exists() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "email_exists",
+        "A user with this email address has already been registered",
+    )
 }
 
 fn no_session() -> Problem {

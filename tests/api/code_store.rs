@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use doorcode::domain::{AddressTag, ChallengeId, CodeKind};
+use doorcode::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use doorcode::ports::clock::{Clock, ManualClock};
 use doorcode::ports::codes::{
-    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, Codes, IssueCode, Issued, MemoryCodes, Proof,
-    RedisCodes, RedisSettings,
+    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, Codes, CountSend, Issue, IssueCode, Issued, KeepProof,
+    MemoryCodes, Proof, RedisCodes, RedisSettings,
 };
 
 use super::support::Services;
@@ -30,21 +30,21 @@ impl Store {
     }
 
     async fn issue(&self, address: AddressTag, site: &str, mac: &str) -> (ChallengeId, Issued) {
-        self.issue_as(address, site, mac, b"context", false).await
+        self.issue_as((address, site, Slot::SignIn), mac, b"context", Issue::New).await
     }
 
     async fn issue_as(
         &self,
-        address: AddressTag,
-        site: &str,
+        (address, site, slot): (AddressTag, &str, Slot),
         mac: &str,
         context: &[u8],
-        only_replace: bool,
+        how: Issue,
     ) -> (ChallengeId, Issued) {
         let challenge = ChallengeId::new();
         let issue = IssueCode {
             address,
             site,
+            slot,
             site_mails_per_hour: 100,
             challenge,
             short_mac: mac,
@@ -53,13 +53,17 @@ impl Store {
             context,
             short_job: b"short job",
             long_job: b"long job",
-            only_replace,
+            how,
         };
         (challenge, self.codes.issue(&issue).await.unwrap())
     }
 
     async fn claim(&self, site: &str, proof: Proof<'_>) -> Option<Claim> {
-        match self.codes.claim(&ClaimCode { address: ADA, site, proof }).await.unwrap() {
+        self.claim_in(Slot::SignIn, site, proof).await
+    }
+
+    async fn claim_in(&self, slot: Slot, site: &str, proof: Proof<'_>) -> Option<Claim> {
+        match self.codes.claim(&ClaimCode { address: ADA, site, slot, proof }).await.unwrap() {
             Claimed::Claim(claim) => Some(claim),
             Claimed::Refused => None,
         }
@@ -101,6 +105,7 @@ async fn on_both(story: impl AsyncFn(Store)) {
     }
 }
 
+const ADA_READER: (AddressTag, &str, Slot) = (ADA, "reader", Slot::SignIn);
 const RIGHT: Proof<'static> = Proof::Code(CodeKind::Short, "right");
 const WRONG: Proof<'static> = Proof::Code(CodeKind::Short, "wrong");
 
@@ -117,7 +122,7 @@ async fn a_claim_is_held_alone_until_it_ends() {
         let claim = store.claim("reader", RIGHT).await.unwrap();
         store.codes.end_claim(&claim, ClaimEnd::Spent).await.unwrap();
         assert_eq!(store.claim("reader", RIGHT).await, None, "spent");
-        assert!(!store.codes.is_current(ADA, "reader", challenge).await.unwrap());
+        assert!(!store.codes.is_current(ADA, "reader", Slot::SignIn, challenge).await.unwrap());
     })
     .await;
 }
@@ -176,7 +181,7 @@ async fn ending_an_old_claim_leaves_a_newer_code_alone() {
         store.advance(Duration::from_secs(61)).await;
         let (newer, _) = store.issue(ADA, "reader", "newer").await;
         store.codes.end_claim(&old, ClaimEnd::Spent).await.unwrap();
-        assert!(store.codes.is_current(ADA, "reader", newer).await.unwrap());
+        assert!(store.codes.is_current(ADA, "reader", Slot::SignIn, newer).await.unwrap());
         assert_eq!(store.claim("reader", RIGHT).await, None);
         assert!(store.claim("reader", Proof::Code(CodeKind::Short, "newer")).await.is_some());
     })
@@ -186,19 +191,109 @@ async fn ending_an_old_claim_leaves_a_newer_code_alone() {
 #[tokio::test]
 async fn a_replacement_keeps_what_the_code_was_for_and_needs_one_to_replace() {
     on_both(async |store| {
-        assert_eq!(store.issue_as(ADA, "reader", "x", b"", true).await.1, Issued::NothingToReplace);
-        store.issue_as(ADA, "reader", "first", b"what for", false).await;
+        assert_eq!(
+            store.issue_as(ADA_READER, "x", b"", Issue::Replacement).await.1,
+            Issued::NothingToReplace
+        );
+        store.issue_as(ADA_READER, "first", b"what for", Issue::New).await;
         store.advance(Duration::from_secs(61)).await;
-        let (_, issued) = store.issue_as(ADA, "reader", "second", b"", true).await;
+        let (_, issued) = store.issue_as(ADA_READER, "second", b"", Issue::Replacement).await;
         assert_eq!(issued, Issued::Queued(CodeKind::Short));
         let claim = store.claim("reader", Proof::Code(CodeKind::Short, "second")).await.unwrap();
         assert_eq!(claim.context, b"what for");
         store.advance(Duration::from_secs(601)).await;
         assert_eq!(
-            store.issue_as(ADA, "reader", "x", b"", true).await.1,
+            store.issue_as(ADA_READER, "x", b"", Issue::Replacement).await.1,
             Issued::NothingToReplace,
             "expired"
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn t30_a_code_works_for_its_own_purpose_alone_and_leaves_the_others_be() {
+    on_both(async |store| {
+        let mailed = &Slot::ALL[..4];
+        for slot in mailed {
+            let (_, issued) = store
+                .issue_as((ADA, "reader", *slot), slot.as_str(), slot.as_str().as_bytes(), Issue::New)
+                .await;
+            assert_eq!(issued, Issued::Queued(CodeKind::Short), "{slot:?} waits for no other purpose");
+        }
+        let (_, again) = store.issue_as(ADA_READER, "x", b"", Issue::New).await;
+        assert!(matches!(again, Issued::TooSoon(wait) if wait <= Duration::from_secs(60)), "{again:?}");
+        for slot in mailed {
+            for other in mailed.iter().filter(|other| *other != slot) {
+                let proof = Proof::Code(CodeKind::Short, other.as_str());
+                assert_eq!(store.claim_in(*slot, "reader", proof).await, None, "{other:?} in {slot:?}");
+            }
+            let proof = Proof::Code(CodeKind::Short, slot.as_str());
+            let claim = store.claim_in(*slot, "reader", proof).await.expect("its own");
+            assert_eq!(claim.context, slot.as_str().as_bytes());
+            store.codes.end_claim(&claim, ClaimEnd::Spent).await.unwrap();
+            assert_eq!(store.claim_in(*slot, "reader", proof).await, None);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn limits_of_an_address_are_counted_over_all_purposes_and_a_sending_ahead_counts_once() {
+    on_both(async |store| {
+        let send = |slot| CountSend { address: ADA, site: "reader", slot, site_mails_per_hour: 100 };
+        let current = Slot::EmailChangeCurrent;
+        assert_eq!(store.codes.count_send(&send(current)).await.unwrap(), Issued::Counted);
+        let too_soon = store.codes.count_send(&send(current)).await.unwrap();
+        assert!(matches!(too_soon, Issued::TooSoon(wait) if wait <= Duration::from_secs(60)), "{too_soon:?}");
+        let (challenge, issued) =
+            store.issue_as((ADA, "reader", current), "right", b"context", Issue::Counted).await;
+        assert_eq!(issued, Issued::Queued(CodeKind::Short));
+        assert!(store.codes.is_current(ADA, "reader", current, challenge).await.unwrap());
+        for slot in [Slot::SignIn, Slot::EmailChangeNew, Slot::DeleteAccount] {
+            assert_eq!(store.codes.count_send(&send(slot)).await.unwrap(), Issued::Counted, "{slot:?}");
+        }
+        store.advance(Duration::from_secs(61)).await;
+        assert_eq!(store.codes.count_send(&send(current)).await.unwrap(), Issued::Counted, "the fifth");
+        let refused = store.codes.count_send(&send(Slot::AuthCode)).await.unwrap();
+        assert!(
+            matches!(refused, Issued::TooSoon(wait) if wait > Duration::from_secs(3000)),
+            "five an hour, whatever for: {refused:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_proof_that_is_kept_is_claimed_by_its_secret_alone_once_and_in_its_time() {
+    on_both(async |store| {
+        let challenge = ChallengeId::new();
+        let keep = KeepProof {
+            tag: ADA,
+            site: "reader",
+            slot: Slot::AuthCode,
+            challenge,
+            link_mac: "secret",
+            context: b"context",
+            life: Duration::from_secs(300),
+        };
+        store.codes.keep(&keep).await.unwrap();
+        for (slot, site, proof) in [
+            (Slot::SignIn, "reader", Proof::Link("secret")),
+            (Slot::AuthCode, "management", Proof::Link("secret")),
+            (Slot::AuthCode, "reader", Proof::Link("other")),
+            (Slot::AuthCode, "reader", Proof::Code(CodeKind::Short, "secret")),
+            (Slot::AuthCode, "reader", Proof::Code(CodeKind::Long, "")),
+        ] {
+            assert_eq!(store.claim_in(slot, site, proof).await, None, "{slot:?} {site} {proof:?}");
+        }
+        let claim = store.claim_in(Slot::AuthCode, "reader", Proof::Link("secret")).await.unwrap();
+        assert_eq!((claim.challenge, claim.context.as_slice()), (challenge, b"context".as_slice()));
+        store.codes.end_claim(&claim, ClaimEnd::Spent).await.unwrap();
+        assert_eq!(store.claim_in(Slot::AuthCode, "reader", Proof::Link("secret")).await, None);
+        store.codes.keep(&keep).await.unwrap();
+        store.advance(Duration::from_secs(301)).await;
+        assert_eq!(store.claim_in(Slot::AuthCode, "reader", Proof::Link("secret")).await, None);
     })
     .await;
 }
@@ -209,7 +304,7 @@ async fn a_refused_sending_changes_nothing() {
         let (first, _) = store.issue(ADA, "reader", "right").await;
         let (_, refused) = store.issue(ADA, "reader", "second").await;
         assert!(matches!(refused, Issued::TooSoon(wait) if wait <= Duration::from_secs(60)), "{refused:?}");
-        assert!(store.codes.is_current(ADA, "reader", first).await.unwrap());
+        assert!(store.codes.is_current(ADA, "reader", Slot::SignIn, first).await.unwrap());
         assert!(store.claim("reader", RIGHT).await.is_some());
         let mut queued = 0;
         for partition in 0..store.codes.partitions() {

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection};
 
@@ -186,6 +187,71 @@ async fn f06_postgresql_stopped_while_the_right_code_is_typed_then_started_the_s
     let query = "select count(*) from auth.sessions s join auth.users u on u.id = s.user_id where u.email = 'ada@example.org'";
     let count: i64 = sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&mut sql).await.unwrap();
     assert_eq!(count, 1);
+    drop(sql);
+    assert_eq!(process.stop().await.0, Some(0));
+    own.postgres(&["stop", "-m", "immediate"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f06_postgresql_stopped_while_the_codes_of_a_change_or_a_deletion_are_typed_burns_none_of_them() {
+    let (folder, own) = (tempfile::tempdir().unwrap(), Own::new());
+    own.start_postgres();
+    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", own.port);
+    let login = format!("postgres://doorcode:secret@127.0.0.1:{}/postgres", own.port);
+    let services = Services::new().await;
+    let mut settings = services.settings();
+    settings.retain(|(name, _)| !name.starts_with("DATABASE"));
+    let settings = with(
+        settings,
+        &[MASTER, ("DATABASE__URL", &login), ("DATABASE__OWNER_URL", &url), ("DATABASE__POOL_SIZE", "4")],
+    );
+    let process = Process::start(&settings, folder.path()).await;
+    let (old, new) = ("ada@example.org", "lovelace@example.net");
+    process.post(READER, "/auth/v1/otp", json!({"email": old})).await;
+    let code = process.code_from_inbox(old).await;
+    let (_, session) = process.verify(READER, old, &code).await;
+    let access = text(&session, "access_token").to_owned();
+    let body = json!({"email": new});
+    let (status, body) = process.as_bearer(READER, Method::PUT, "/auth/v1/user", &access, body).await;
+    assert_eq!(status.as_u16(), 200, "{body}");
+    let mut access = access;
+    for (email, count) in [(new, 1), (old, 2)] {
+        let code = process.nth_code_from_inbox(email, count).await;
+        let prove = async || {
+            let body = json!({"type": "email_change", "email": email, "token": code});
+            process.post(READER, "/auth/v1/verify", body).await
+        };
+        own.postgres(&["stop", "-m", "immediate"]);
+        // Oftener than a code has tries.
+        for _ in 0..6 {
+            let (status, body) = prove().await;
+            assert_eq!((status.as_u16(), text(&body, "code")), (503, "service_unavailable"));
+        }
+        own.start_postgres();
+        let (status, body) = prove().await;
+        assert_eq!(status.as_u16(), 200, "{body}");
+        assert_eq!(prove().await.0.as_u16(), 403);
+        access = body["access_token"].as_str().unwrap_or(&access).to_owned();
+    }
+    let path = "/auth/v1/user/deletion-code";
+    let (status, _) = process.as_bearer(READER, Method::POST, path, &access, json!({})).await;
+    assert_eq!(status.as_u16(), 200);
+    let code = process.nth_code_from_inbox(new, 2).await;
+    let delete = async || {
+        let body = json!({"token": code});
+        process.as_bearer(READER, Method::DELETE, "/auth/v1/user", &access, body).await
+    };
+    // Claimed, and then the statement cannot be done: it waits for a lock until its time is over.
+    let mut blocker = sqlx::PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("begin; lock table auth.users in share mode").execute(&mut blocker).await.unwrap();
+    let (status, body) = delete().await;
+    assert_eq!((status.as_u16(), text(&body, "code")), (503, "service_unavailable"));
+    sqlx::raw_sql("rollback").execute(&mut blocker).await.unwrap();
+    drop(blocker);
+    assert_eq!(delete().await.0.as_u16(), 204);
+    let mut sql = sqlx::PgConnection::connect(&url).await.unwrap();
+    let count: i64 = sqlx::query_scalar("select count(*) from auth.users").fetch_one(&mut sql).await.unwrap();
+    assert_eq!(count, 0);
     drop(sql);
     assert_eq!(process.stop().await.0, Some(0));
     own.postgres(&["stop", "-m", "immediate"]);

@@ -88,7 +88,7 @@ async fn an_address_that_is_none_gets_no_mail_and_a_clear_word() {
     browser.open("/login").await;
     for address in ["", "ada", "Ada <ada@example.org>", "ada@example.org, eve@example.org"] {
         let page = browser.submit("/login", &[("email", address)]).await;
-        page.assert_status(400);
+        page.assert_status(422);
         assert!(
             page.html.contains("role=\"alert\"") && page.html.contains("name=\"email\""),
             "{}",

@@ -18,6 +18,11 @@ auth.audit_log
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+auth.email_changes
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
 auth.mail_outbox
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
@@ -265,6 +270,18 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.email_changes",
+            [
+                "select * from auth.email_changes".into(),
+                "insert into auth.email_changes (user_id, id, session_id, site, new_email, expires_at)
+                 select u.id, u.id, s.id, 'reader', 'x@example.org', now()
+                   from auth.users u, auth.sessions s where u.id <> s.user_id limit 1"
+                    .into(),
+                "update auth.email_changes set expires_at = now()".into(),
+                "delete from auth.email_changes".into(),
+            ],
+        ),
+        (
             "auth.mail_outbox",
             [
                 "select * from auth.mail_outbox".into(),
@@ -295,6 +312,8 @@ async fn who_may_do_what_to_which_table() {
         db.run(&format!(
             "insert into auth.sessions (id, user_id, site, challenge_id, not_after)
                  values (gen_random_uuid(), '{0}', 'reader', gen_random_uuid(), now());
+             insert into auth.email_changes (user_id, id, session_id, site, new_email, expires_at)
+                 select user_id, id, id, site, 'y@example.org', now() from auth.sessions;
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');

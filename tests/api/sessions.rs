@@ -119,7 +119,6 @@ on_both_backends! {
         change(json!({"data": {"x": "\u{202e}"}})).await.assert_problem(400, "validation_failed");
         change(json!({"app_metadata": {"role": "owner"}})).await.assert_problem(403, "not_admin");
         change(json!({"password": "secret"})).await.assert_problem(422, "validation_failed");
-        change(json!({"email": "eve@example.org"})).await.assert_problem(422, "validation_failed");
         let next = app.refresh(READER, text(&session, "refresh_token")).await.assert_ok().body.clone();
         assert_eq!(claims(&next)["user_metadata"]["d"], "x", "the next token carries the change");
     }

@@ -180,7 +180,7 @@ on_both_backends! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mailed_link_signs_in_once_and_only_on_its_site() {
     let app =
-        TestApp::on_services_with(&[("SITES__READER__CONFIRM_URL", "http://localhost:3000/auth/confirm")])
+        TestApp::on_services_with(&[("SITES__READER__MAIL_LINK", "http://localhost:3000/auth/confirm")])
             .await;
     let link = async |count: usize| {
         app.request_code(READER, "ada@example.org").await.assert_ok();

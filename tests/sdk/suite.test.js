@@ -4,10 +4,13 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { App } from './lib/app.js';
-import { Embedded, Services } from './lib/backend.js';
+import { Embedded, Services } from '../node/backend.js';
 import { accountStories } from './stories/account.js';
 import { codeStories } from './stories/codes.js';
 import { createClientStories } from './stories/create_client.js';
+import { deletionStories } from './stories/deletion.js';
+import { emailChangeStories } from './stories/email_change.js';
+import { linkStories } from './stories/links.js';
 import { refreshStories } from './stories/refresh.js';
 import { signInStories } from './stories/sign_in.js';
 import { signOutStories } from './stories/sign_out.js';
@@ -38,6 +41,9 @@ for (const [name, Backend] of Object.entries(backends)) {
     refreshStories(app);
     signOutStories(app);
     accountStories(app);
+    emailChangeStories(app);
+    deletionStories(app);
+    linkStories(app);
     siteStories(app);
     wireStories(app);
     createClientStories(app);

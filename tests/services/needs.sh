@@ -108,8 +108,22 @@ need_node() {
     local major
     need node nodejs
     major=$(node -p 'process.versions.node.split(".")[0]')
-    [ "$major" -ge 20 ] || die "Node.js $major is too old for the client suite. Install Node.js 20 or newer and run this again."
+    [ "$major" -ge 20 ] || die "Node.js $major is too old for the suites in tests/sdk and tests/browser. Install Node.js 20 or newer and run this again."
     need npm npm
+}
+
+# Chrome will do as well, where somebody has it.
+find_chromium() {
+    command -v chromium || command -v chromium-browser || command -v google-chrome
+}
+
+need_chromium() {
+    DOORCODE_TEST_CHROMIUM=${DOORCODE_TEST_CHROMIUM:-$(find_chromium || true)}
+    if [ -z "$DOORCODE_TEST_CHROMIUM" ]; then
+        need chromium chromium
+        DOORCODE_TEST_CHROMIUM=$(command -v chromium)
+    fi
+    export DOORCODE_TEST_CHROMIUM
 }
 
 need_cargo() {

@@ -1,7 +1,7 @@
 //! Answers that are more than a body.
 
 use poem_openapi::payload::Json;
-use poem_openapi::{ApiResponse, Object};
+use poem_openapi::{ApiResponse, Object, Union};
 
 use super::objects::{KeySet, SessionObject};
 use crate::domain::Site;
@@ -37,6 +37,78 @@ impl SessionAnswer {
         let counter = signed_in.counter;
         Self::Open(Json(SessionObject::of(site, signed_in)), user, session, counter)
     }
+}
+
+/// What a proof led to.
+#[derive(Debug, Union)]
+#[oai(one_of)]
+#[expect(clippy::large_enum_variant, reason = "it lives for one answer")]
+pub(super) enum Verified {
+    /// A session.
+    Session(SessionObject),
+    /// One of the two codes of a change of address.
+    Halfway(HalfwayObject),
+}
+
+/// One of the two codes of a change of address was taken; the other is still to come.
+#[derive(Debug, Object)]
+#[oai(rename = "EmailChangeHalfway")]
+pub(super) struct HalfwayObject {
+    /// Always `200`, as a text.
+    code: String,
+    /// For people.
+    msg: String,
+}
+
+/// A session, or word that another code is to come.
+#[derive(ApiResponse)]
+pub(super) enum VerifyAnswer {
+    /// The session; or, for the first of two codes of a change of address, that it was taken
+    #[oai(status = 200)]
+    Taken(
+        Json<Verified>,
+        /// The account, with a session.
+        #[oai(header = "sb-auth-user-id")]
+        Option<String>,
+        /// The session.
+        #[oai(header = "sb-auth-session-id")]
+        Option<String>,
+        /// How often the session was refreshed.
+        #[oai(header = "sb-auth-refresh-token-counter")]
+        Option<u32>,
+    ),
+}
+
+impl VerifyAnswer {
+    pub(super) fn session(site: &Site, signed_in: SignedIn) -> Self {
+        let user = signed_in.user.id.0.to_string();
+        let session = signed_in.session.to_string();
+        let counter = signed_in.counter;
+        let object = SessionObject::of(site, signed_in);
+        Self::Taken(Json(Verified::Session(object)), Some(user), Some(session), Some(counter))
+    }
+
+    pub(super) fn halfway() -> Self {
+        // The words are the wire's, and so is the code, which is a text.
+        let object = HalfwayObject {
+            code: "200".to_owned(),
+            msg: "Confirmation link accepted. Please proceed to confirm link sent to the other email"
+                .to_owned(),
+        };
+        Self::Taken(Json(Verified::Halfway(object)), None, None, None)
+    }
+}
+
+/// Elsewhere.
+#[derive(ApiResponse)]
+pub(super) enum Redirect {
+    /// To the page that asks
+    #[oai(status = 303)]
+    SeeOther(
+        /// The page.
+        #[oai(header = "Location")]
+        String,
+    ),
 }
 
 /// Done, without a body.

@@ -1,5 +1,6 @@
 //! The auth API: the wire that Supabase Auth clients speak, for sign-in by emailed code.
 
+mod account_requests;
 mod answers;
 mod bearer;
 mod cookie;
@@ -7,24 +8,27 @@ mod errors;
 mod objects;
 mod requests;
 
+use std::sync::Arc;
+
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response};
-use poem_openapi::param::Query;
+use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
-use self::answers::{Empty, KeySetAnswer, NoContent, SessionAnswer};
+use self::account_requests::{DeleteUserBody, Grant, TokenBody, UpdateUserBody};
+use self::answers::{Empty, KeySetAnswer, NoContent, Redirect, SessionAnswer, VerifyAnswer};
 pub(super) use self::bearer::Bearer;
 use self::cookie::CookieSession;
 pub(super) use self::errors::render;
 use self::objects::{KeySet, PageSessionObject, Settings, UserObject};
-use self::requests::{OtpBody, RefreshBody, ResendBody, UpdateUserBody, VerifyBody};
+use self::requests::{OtpBody, Resend, ResendBody, Verification, VerifyBody, given};
 use super::body::Body;
 use super::health::{self, Health, Live, ReadyAnswer};
 use super::site::ForSite;
 use super::{Problem, problem, visitor};
 use crate::domain::SignOutScope;
-use crate::flows::SharedFlows;
+use crate::flows::{DeleteAccount, EmailChangeStep, ExchangeCode, SharedFlows};
 
 /// Where it is served; the bare root serves it too.
 pub(super) const PATH: &str = "/auth/v1";
@@ -69,27 +73,73 @@ impl AuthApi {
         &self,
         site: ForSite,
         from: visitor::From,
+        /// Where the mailed link is to lead in the end; what the site does not list is taken for its home
+        #[oai(name = "redirect_to")]
+        redirect_to: Query<Option<String>>,
+        /// As the query's; goes over it
+        #[oai(name = "redirect_to")]
+        redirect_header: Header<Option<String>>,
         body: Body<OtpBody>,
     ) -> Result<Json<Empty>, Problem> {
-        let ask = body.0.read(&site.0, &from.0)?;
+        let ask = body.0.read(&site.0, &from.0, redirect_header.0.or(redirect_to.0))?;
         self.flows.request_code(ask.as_flow()).await?;
         Ok(Json(Empty {}))
     }
 
-    /// Sign in with a code or a mailed link
+    /// Sign in with a code or a mailed link, or confirm a change of address
     ///
-    /// Every refusal is the same 403 `otp_expired`, so that it cannot steer a guesser. A code works once.
+    /// Every refusal is the same 403 `otp_expired`, so that it cannot steer a guesser. A code works once. A change of address
+    /// takes two codes, `type` is `email_change` and `email` the address that got the code; the second answers with a
+    /// session, and all others of the account are ended.
     #[oai(path = "/verify", method = "post", operation_id = "verifyCode", tag = "Group::SignIn")]
     async fn verify_code(
         &self,
         site: ForSite,
         from: visitor::From,
         body: Body<VerifyBody>,
-    ) -> Result<SessionAnswer, Problem> {
-        let (verify, rejection) = body.0.read(site.0, from.0)?;
-        let site = std::sync::Arc::clone(&verify.site);
-        let signed_in = self.flows.verify_code(verify).await.map_err(|error| rejection.word(error))?;
-        Ok(SessionAnswer::of(&site, signed_in))
+    ) -> Result<VerifyAnswer, Problem> {
+        let asked_on = Arc::clone(&site.0);
+        let signed_in = match body.0.read(site.0, from.0)? {
+            Verification::SignIn(verify, rejection) => {
+                self.flows.verify_code(verify).await.map_err(|error| rejection.word(error))?
+            }
+            Verification::EmailChange(prove) => match self.flows.prove_email_change(prove).await? {
+                EmailChangeStep::OneToGo => return Ok(VerifyAnswer::halfway()),
+                EmailChangeStep::Changed(signed_in) => *signed_in,
+            },
+        };
+        Ok(VerifyAnswer::session(&asked_on, signed_in))
+    }
+
+    /// Open a mailed link
+    ///
+    /// Mail scanners open what they find, so this does nothing yet: it leads to the page that asks the person.
+    #[oai(path = "/verify", method = "get", operation_id = "openLink", tag = "Group::SignIn")]
+    async fn open_link(
+        &self,
+        site: ForSite,
+        /// The token in the link
+        token: Query<Option<String>>,
+        /// `email`, `signup`, `invite`, `magiclink` or `recovery`
+        #[oai(name = "type")]
+        kind: Query<Option<String>>,
+        /// Where to go afterwards; passed on if the site lists it
+        #[oai(name = "redirect_to")]
+        redirect_to: Query<Option<String>>,
+    ) -> Result<Redirect, Problem> {
+        let (Some(token), Some(kind)) = (given(token.0), given(kind.0)) else {
+            return Err(Problem::invalid("Verify requires a token and a verification type"));
+        };
+        if !matches!(kind.as_str(), "email" | "signup" | "invite" | "magiclink" | "recovery") {
+            return Err(Problem::invalid("Unsupported verification type"));
+        }
+        let page = site.0.confirm_page().or_else(|| site.0.hosted_confirm_page());
+        let mut page = page.ok_or_else(Problem::internal)?;
+        page.query_pairs_mut().append_pair("token_hash", &token).append_pair("type", &kind);
+        if let Some(target) = redirect_to.0.and_then(|wished| site.0.destination(&wished)) {
+            page.query_pairs_mut().append_pair("redirect_to", &target);
+        }
+        Ok(Redirect::SeeOther(page.into()))
     }
 
     /// Email a new code in place of one that is still waiting
@@ -102,27 +152,35 @@ impl AuthApi {
         from: visitor::From,
         body: Body<ResendBody>,
     ) -> Result<Json<Empty>, Problem> {
-        if let Some(email) = body.0.read()? {
-            self.flows.resend_code(&site.0, &email, &from.0).await?;
+        match body.0.read()? {
+            Resend::SignIn(email) => self.flows.resend_code(&site.0, &email, &from.0).await?,
+            Resend::EmailChange(email) => self.flows.resend_email_change(&site.0, &email, &from.0).await?,
         }
         Ok(Json(Empty {}))
     }
 
-    /// Continue a session
+    /// Continue a session, or trade the code that a mailed link ended in for one
     ///
     /// Trades a refresh token for its successor. The previous token works until its successor has been used, and parallel
-    /// callers get the same successor; anything older ends the session.
+    /// callers get the same successor; anything older ends the session. With `pkce`, a code and its verifier open a
+    /// session, once and within five minutes.
     #[oai(path = "/token", method = "post", operation_id = "refreshSession", tag = "Group::Sessions")]
-    async fn refresh(
+    async fn token(
         &self,
         site: ForSite,
         from: visitor::From,
-        /// `refresh_token`
+        /// `refresh_token` or `pkce`
         grant_type: Query<Option<String>>,
-        body: Body<RefreshBody>,
+        body: Body<TokenBody>,
     ) -> Result<SessionAnswer, Problem> {
-        let token = body.0.read(grant_type.0.as_deref())?;
-        let signed_in = self.flows.refresh(&site.0, &token, &from.0).await?;
+        let signed_in = match body.0.read(grant_type.0.as_deref())? {
+            Grant::Refresh(token) => self.flows.refresh(&site.0, &token, &from.0).await?,
+            Grant::AuthCode { code: auth_code, verifier } => {
+                let site = Arc::clone(&site.0);
+                let exchange = ExchangeCode { site, auth_code, verifier, visitor: from.0 };
+                self.flows.exchange_code(exchange).await?
+            }
+        };
         Ok(SessionAnswer::of(&site.0, signed_in))
     }
 
@@ -168,9 +226,10 @@ impl AuthApi {
         Ok(Json(UserObject::of(&site.0, user)))
     }
 
-    /// Change my metadata
+    /// Change my metadata or my address
     ///
-    /// `data` is merged field by field; a null removes a field.
+    /// `data` is merged field by field; a null removes a field. With `email` a code goes to the present address and another
+    /// to the new one; the account keeps its address until both were sent to `/verify`, and shows the other as `new_email`.
     #[oai(path = "/user", method = "put", operation_id = "updateUser", tag = "Group::Account")]
     async fn update_user(
         &self,
@@ -180,9 +239,50 @@ impl AuthApi {
         body: Body<UpdateUserBody>,
     ) -> Result<Json<UserObject>, Problem> {
         let caller = bearer.read(&self.flows, &site.0)?;
-        let metadata = body.0.read()?;
-        let user = self.flows.change_metadata(&site.0, caller, metadata, &from.0).await?;
-        Ok(Json(UserObject::of(&site.0, user)))
+        let changes = body.0.read()?;
+        let mut user = None;
+        if let Some(metadata) = changes.metadata {
+            user = Some(self.flows.change_metadata(&site.0, caller, metadata, &from.0).await?);
+        }
+        if let Some(email) = changes.email {
+            user = Some(self.flows.change_email(&site.0, caller, &email, &from.0).await?);
+        }
+        Ok(Json(UserObject::of(&site.0, user.ok_or_else(Problem::internal)?)))
+    }
+
+    /// Email the code that deleting my account needs
+    #[oai(
+        path = "/user/deletion-code",
+        method = "post",
+        operation_id = "requestDeletionCode",
+        tag = "Group::Account"
+    )]
+    async fn request_deletion_code(
+        &self,
+        site: ForSite,
+        from: visitor::From,
+        bearer: Bearer,
+    ) -> Result<Json<Empty>, Problem> {
+        let caller = bearer.read(&self.flows, &site.0)?;
+        self.flows.request_deletion_code(&site.0, caller, &from.0).await?;
+        Ok(Json(Empty {}))
+    }
+
+    /// Delete my account
+    ///
+    /// On every site, at once and for good, with all that belongs to it. Takes the code that was mailed for it.
+    #[oai(path = "/user", method = "delete", operation_id = "deleteUser", tag = "Group::Account")]
+    async fn delete_user(
+        &self,
+        site: ForSite,
+        from: visitor::From,
+        bearer: Bearer,
+        body: Body<DeleteUserBody>,
+    ) -> Result<NoContent, Problem> {
+        let caller = bearer.read(&self.flows, &site.0)?;
+        let code = body.0.read()?;
+        self.flows.delete_account(DeleteAccount { site: site.0, caller, code, visitor: from.0 }).await?;
+        Ok(NoContent::Done)
     }
 
     /// What this site offers

@@ -97,6 +97,10 @@ pub(super) struct UserObject {
     created_at: Timestamp,
     /// When it last changed.
     updated_at: Timestamp,
+    /// The address that it is to have once both codes are typed; absent where none was asked for, and in sessions.
+    new_email: Option<String>,
+    /// When those codes were sent.
+    email_change_sent_at: Option<Timestamp>,
     /// Always false.
     is_anonymous: bool,
 }
@@ -133,6 +137,7 @@ impl UserObject {
         let last_sign_in_at = user.last_sign_in_at.map(Timestamp::from);
         let confirmed_at = user.email_confirmed_at.map(Timestamp::from);
         let (created_at, updated_at) = (Timestamp::from(user.created_at), Timestamp::from(user.updated_at));
+        let (new_email, sent_at) = user.email_change.unzip();
         let mut identity_data = Map::new();
         identity_data.insert("email".to_owned(), email.clone().into());
         identity_data.insert("email_verified".to_owned(), confirmed_at.is_some().into());
@@ -162,6 +167,8 @@ impl UserObject {
             }],
             created_at,
             updated_at,
+            new_email,
+            email_change_sent_at: sent_at.map(Timestamp::from),
             is_anonymous: false,
         }
     }

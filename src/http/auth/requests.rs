@@ -1,4 +1,5 @@
-//! What clients send, and reading it into what the flows take. Null and absent are one, unknown fields are ignored.
+//! What clients send to sign in, and reading it into what the flows take. Null and absent are one, unknown fields are
+//! ignored.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use poem_openapi::Object;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::domain::{EmailAddress, SignInCode, Site, UserMetadata};
-use crate::flows::{Presented, Purpose, RequestCode, VerifyCode, VerifyCodeError, Visitor};
+use crate::domain::{CodeChallenge, EmailAddress, SignInCode, Site, UserMetadata};
+use crate::flows::{Presented, ProveEmailChange, Purpose, RequestCode, VerifyCode, VerifyCodeError, Visitor};
 use crate::http::Problem;
 
 /// A request for a code.
@@ -23,7 +24,8 @@ pub(super) struct OtpBody {
     create_user: Option<bool>,
     /// User metadata of a new account; ignored for an existing one.
     data: Option<HashMap<String, Value>>,
-    /// PKCE challenge, 43 to 128 characters; only together with its method.
+    /// PKCE challenge, 43 to 128 characters; only together with its method. Then the mailed link ends in a code that only
+    /// the verifier's holder can trade at `/token?grant_type=pkce`; a typed code needs no verifier.
     code_challenge: Option<String>,
     /// `s256` or `plain`.
     code_challenge_method: Option<String>,
@@ -36,11 +38,19 @@ pub(super) struct Otp<'a> {
     email: EmailAddress,
     create_user: bool,
     metadata: UserMetadata,
+    challenge: Option<CodeChallenge>,
+    redirect_to: Option<String>,
 }
 
 impl OtpBody {
-    pub(super) fn read<'a>(self, site: &'a Arc<Site>, visitor: &'a Visitor) -> Result<Otp<'a>, Problem> {
-        check_pkce(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
+    pub(super) fn read<'a>(
+        self,
+        site: &'a Arc<Site>,
+        visitor: &'a Visitor,
+        redirect_to: Option<String>,
+    ) -> Result<Otp<'a>, Problem> {
+        let challenge =
+            read_challenge(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
         let email = match (given(self.email), given(self.phone)) {
             (Some(_), Some(_)) => {
                 return Err(Problem::invalid("Only an email address or phone number should be provided"));
@@ -56,7 +66,15 @@ impl OtpBody {
             (Some(email), None) => EmailAddress::parse(&email)?,
         };
         let metadata = UserMetadata::parse(self.data.map(Map::from_iter).unwrap_or_default())?;
-        Ok(Otp { site, visitor, email, create_user: self.create_user.unwrap_or(true), metadata })
+        Ok(Otp {
+            site,
+            visitor,
+            email,
+            create_user: self.create_user.unwrap_or(true),
+            metadata,
+            challenge,
+            redirect_to: given(redirect_to),
+        })
     }
 }
 
@@ -67,6 +85,8 @@ impl Otp<'_> {
             email: &self.email,
             create_user: self.create_user,
             browser: None,
+            redirect_to: self.redirect_to.as_deref(),
+            challenge: self.challenge.clone(),
             metadata: self.metadata.clone(),
             visitor: self.visitor,
         }
@@ -76,7 +96,8 @@ impl Otp<'_> {
 /// A proof: a code beside its address, or the token of a mailed link alone.
 #[derive(Debug, Deserialize, Object)]
 pub(super) struct VerifyBody {
-    /// `email` fits any account; `signup` and `invite` a new one; `magiclink` and `recovery` an existing one.
+    /// `email` fits any account; `signup` and `invite` a new one; `magiclink` and `recovery` an existing one;
+    /// `email_change` is for either code of a change of address.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     kind: Option<String>,
@@ -109,8 +130,16 @@ impl Rejection {
     }
 }
 
+/// A [`VerifyBody`] that was found in order.
+pub(super) enum Verification {
+    /// A code or link that opens a session.
+    SignIn(VerifyCode, Rejection),
+    /// A code of a change of address.
+    EmailChange(ProveEmailChange),
+}
+
 impl VerifyBody {
-    pub(super) fn read(self, site: Arc<Site>, visitor: Visitor) -> Result<(VerifyCode, Rejection), Problem> {
+    pub(super) fn read(self, site: Arc<Site>, visitor: Visitor) -> Result<Verification, Problem> {
         let Some(kind) = given(self.kind) else {
             return Err(Problem::invalid("Verify requires a verification type"));
         };
@@ -131,13 +160,19 @@ impl VerifyBody {
             "magiclink" | "recovery" => Some(Purpose::ExistingAccount),
             _ => None,
         };
-        match purpose {
-            Some(purpose) => Ok((VerifyCode { site, presented, purpose, browser: None, visitor }, rejection)),
+        match (purpose, presented) {
+            (Some(purpose), presented) => {
+                let verify = VerifyCode { site, presented, purpose, browser: None, visitor };
+                Ok(Verification::SignIn(verify, rejection))
+            }
+            (None, Presented::Code(email, code)) if kind == "email_change" => {
+                Ok(Verification::EmailChange(ProveEmailChange { site, email, code, visitor }))
+            }
             // A kind of proof that this server never hands out is as good as a wrong one.
-            None if rejection == Rejection::Code || kind == "email_change" => {
+            (None, _) if rejection == Rejection::Code || kind == "email_change" => {
                 Err(rejection.word(VerifyCodeError::Rejected))
             }
-            None => Err(Problem::invalid("Unsupported verification type")),
+            (None, _) => Err(Problem::invalid("Unsupported verification type")),
         }
     }
 }
@@ -171,11 +206,11 @@ fn read_code(
 /// A request for another code.
 #[derive(Debug, Deserialize, Object)]
 pub(super) struct ResendBody {
-    /// `signup`, or `email_change`, of which none is ever pending yet.
+    /// `signup` or `email_change`.
     #[serde(rename = "type")]
     #[oai(rename = "type")]
     kind: Option<String>,
-    /// The address that waits for a code.
+    /// The address that waits for a code; for `email_change` the account's present one.
     email: Option<String>,
     /// PKCE challenge, only together with its method.
     code_challenge: Option<String>,
@@ -183,10 +218,15 @@ pub(super) struct ResendBody {
     code_challenge_method: Option<String>,
 }
 
+/// What to send again, and to whom.
+pub(super) enum Resend {
+    SignIn(EmailAddress),
+    EmailChange(EmailAddress),
+}
+
 impl ResendBody {
-    /// Whose code to send again; nobody's, if the kind is one of which none can be waiting.
-    pub(super) fn read(self) -> Result<Option<EmailAddress>, Problem> {
-        check_pkce(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
+    pub(super) fn read(self) -> Result<Resend, Problem> {
+        read_challenge(self.code_challenge.as_deref(), self.code_challenge_method.as_deref())?;
         let kind = self.kind.unwrap_or_default();
         if !matches!(kind.as_str(), "signup" | "email_change") {
             return Err(Problem::invalid(
@@ -194,89 +234,20 @@ impl ResendBody {
             ));
         }
         let email = EmailAddress::parse(self.email.as_deref().unwrap_or_default())?;
-        Ok((kind == "signup").then_some(email))
-    }
-}
-
-/// A refresh token.
-#[derive(Debug, Deserialize, Object)]
-pub(super) struct RefreshBody {
-    /// The newest one of the session, or the one before it.
-    refresh_token: Option<String>,
-}
-
-impl RefreshBody {
-    pub(super) fn read(self, grant_type: Option<&str>) -> Result<String, Problem> {
-        if grant_type != Some("refresh_token") {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_credentials",
-                "unsupported_grant_type",
-            ));
-        }
-        given(self.refresh_token).ok_or_else(|| Problem::invalid("refresh_token required"))
-    }
-}
-
-/// A change of one's account.
-#[derive(Debug, Deserialize, Object)]
-pub(super) struct UpdateUserBody {
-    /// Merged into the user metadata; a null removes a field.
-    data: Option<HashMap<String, Value>>,
-    /// Not supported yet.
-    email: Option<String>,
-    /// There are no passwords here.
-    password: Option<String>,
-    /// There are no phones here.
-    phone: Option<String>,
-    /// For administrators only.
-    app_metadata: Option<Value>,
-}
-
-impl UpdateUserBody {
-    pub(super) fn read(self) -> Result<UserMetadata, Problem> {
-        if self.app_metadata.is_some() {
-            return Err(Problem::new(StatusCode::FORBIDDEN, "not_admin", "User not allowed"));
-        }
-        let refused =
-            |what: &'static str| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", what);
-        if given(self.password).is_some() {
-            return Err(refused("Accounts here have no password: people sign in with a code sent by email"));
-        }
-        if given(self.phone).is_some() {
-            return Err(refused("Accounts here have no phone number"));
-        }
-        if given(self.email).is_some() {
-            return Err(refused("The email address of an account cannot be changed here yet"));
-        }
-        Ok(UserMetadata::parse(self.data.map(Map::from_iter).unwrap_or_default())?)
+        Ok(if kind == "signup" { Resend::SignIn(email) } else { Resend::EmailChange(email) })
     }
 }
 
 /// Empty texts are as good as none.
-fn given(text: Option<String>) -> Option<String> {
+pub(super) fn given(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-/// RFC 7636 §4.1 and §4.3. Codes that are typed need no verifier; what is sent must still be well-formed.
-fn check_pkce(challenge: Option<&str>, method: Option<&str>) -> Result<(), Problem> {
-    match (challenge.unwrap_or_default(), method.unwrap_or_default()) {
-        ("", "") => Ok(()),
-        ("", _) | (_, "") => {
-            Err(Problem::invalid("PKCE flow requires code_challenge_method and code_challenge"))
-        }
-        (challenge, method) => {
-            let well_formed = (43..=128).contains(&challenge.len())
-                && challenge.bytes().all(|b| b.is_ascii_alphanumeric() || b"._~-".contains(&b));
-            if !well_formed {
-                return Err(Problem::invalid(
-                    "code challenge has to be 43 to 128 characters of [A-Za-z0-9._~-]",
-                ));
-            }
-            if !(method.eq_ignore_ascii_case("s256") || method.eq_ignore_ascii_case("plain")) {
-                return Err(Problem::invalid("code_challenge_method has to be s256 or plain"));
-            }
-            Ok(())
-        }
-    }
+/// What a client sends of PKCE, well-formed or refused.
+pub(super) fn read_challenge(
+    challenge: Option<&str>,
+    method: Option<&str>,
+) -> Result<Option<CodeChallenge>, Problem> {
+    CodeChallenge::parse(challenge.unwrap_or_default(), method.unwrap_or_default())
+        .map_err(|error| Problem::invalid(error.to_string()))
 }

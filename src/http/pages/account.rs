@@ -3,23 +3,22 @@
 use poem::http::StatusCode;
 use poem::http::header::{self, HeaderValue};
 use poem::{IntoResponse, Response, Result, handler};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::Problem;
-use super::super::library::{preferences_change, profile_change};
-use super::fields::Fields;
-use super::view::{LibraryLine, Notice, Page, PreferencesForm, ProfileForm, SessionLine};
+use super::super::library::preferences_change;
+use super::own_forms::{ProfileFields, preferences_form, typed_preferences};
+use super::view::{LibraryLine, Notice, Page, ProfileForm, SessionLine};
 use super::visit::{Posted, Visit};
-use crate::domain::fields::FieldError;
-use crate::domain::{Change, Device, Locale, OwnSession, Preferences, Profile, SessionId};
+use crate::domain::{Device, Locale, OwnSession, SessionId};
 use crate::flows::{Caller, EndSessions, LibraryError};
 
 /// What a form has done, as the page that follows may say. Anything else in the address is not said.
 const DONE: [&str; 6] =
     ["saved", "session_ended", "others_ended", "email_changed", "change_cancelled", "invitation_accepted"];
 
-/// The fields that people write into; what is chosen from a list cannot be wrong unless somebody made it so.
-const FIELDS: [&str; 6] = ["display_name", "bio", "city", "country", "timezone", "website"];
+/// What a person types; everything else in these forms is chosen, and breaks no rule.
+const TYPED: [&str; 6] = ["display_name", "bio", "city", "country", "timezone", "website"];
 
 /// The page.
 #[handler]
@@ -38,7 +37,9 @@ pub(super) async fn save_profile(Posted { visit, fields }: Posted) -> Result<Res
         Ok(change) => visit.flows.change_profile(&caller, fields.version(), &change).await.map(drop),
         Err(error) => Err(error.into()),
     };
-    saved(visit, outcome).await
+    // What cannot be saved is there to be corrected; what was saved elsewhere meanwhile is there to be seen.
+    let keep = matches!(outcome, Err(LibraryError::Field(_))).then(|| typed.form(visit.locale));
+    saved(visit, outcome, keep).await
 }
 
 /// Saves the preferences.
@@ -53,7 +54,7 @@ pub(super) async fn save_preferences(Posted { mut visit, fields }: Posted) -> Re
         visit.locale = locale;
         visit.keep_locale(locale);
     }
-    saved(visit, outcome).await
+    saved(visit, outcome, None).await
 }
 
 /// Ends one of the person's sessions.
@@ -137,7 +138,7 @@ pub(super) async fn language_change(visit: &mut Visit, caller: &Caller, locale: 
 /// Why something was not saved, in words.
 pub(super) fn not_saved(error: LibraryError) -> Result<(Problem, Notice), Problem> {
     let field = match &error {
-        LibraryError::Field(error) => FIELDS.into_iter().find(|field| *field == error.field),
+        LibraryError::Field(error) => TYPED.into_iter().find(|field| *field == error.field),
         _ => None,
     };
     let problem = super::library_problem(error);
@@ -150,15 +151,22 @@ pub(super) fn not_saved(error: LibraryError) -> Result<(Problem, Notice), Proble
     Ok((problem, notice))
 }
 
-async fn saved(visit: Visit, outcome: Result<(), LibraryError>) -> Result<Response> {
+async fn saved(
+    visit: Visit,
+    outcome: Result<(), LibraryError>,
+    typed: Option<ProfileForm>,
+) -> Result<Response> {
     let Err(error) = outcome else { return Ok(visit.go("/account?done=saved")) };
     let (problem, notice) = not_saved(error)?;
-    let page = page(&visit, Some(notice)).await?;
+    let mut page = page(&visit, Some(notice)).await?;
+    if let (Page::Account { profile, .. }, Some(typed)) = (&mut page, typed) {
+        *profile = typed;
+    }
     visit.refuse(&problem, &page)
 }
 
 /// The page as things stand now.
-async fn page(visit: &Visit, notice: Option<Notice>) -> Result<Page> {
+pub(super) async fn page(visit: &Visit, notice: Option<Notice>) -> Result<Page> {
     let caller = visit.caller()?;
     let session = visit.signed_in()?;
     let flows = &visit.flows;
@@ -166,12 +174,13 @@ async fn page(visit: &Visit, notice: Option<Notice>) -> Result<Page> {
     let preferences = flows.own_preferences(&caller).await.map_err(super::library_problem)?;
     let libraries = flows.my_libraries(&caller).await.map_err(super::library_problem)?;
     let sessions = flows.sessions_of(session.user.id).await.map_err(Problem::from)?;
+    let change = flows.email_change_of(session.user.id).await.map_err(Problem::from)?;
     Ok(Page::Account {
         profile: ProfileFields::of(&profile).form(visit.locale),
         preferences: preferences_form(&preferences, visit.locale),
         sessions: sessions.iter().map(|listed| session_line(visit, session.id, listed)).collect(),
         email: session.user.email.as_str().to_owned(),
-        email_change: None,
+        email_change: change.map(|change| change.email.as_str().to_owned()),
         libraries: libraries
             .iter()
             .map(|library| super::libraries::line(visit, library))
@@ -196,109 +205,4 @@ fn session_line(visit: &Visit, own: SessionId, listed: &OwnSession) -> SessionLi
         seen_at: listed.seen_at,
         current: listed.id == own,
     }
-}
-
-/// What the form of a profile holds.
-pub(super) struct ProfileFields {
-    display_name: String,
-    bio: String,
-    city: String,
-    country: String,
-    timezone: String,
-    website: String,
-    version: i32,
-}
-
-impl ProfileFields {
-    pub(super) fn of(profile: &Profile) -> Self {
-        let text = |group: &Value, key: &str| group[key].as_str().unwrap_or_default().to_owned();
-        Self {
-            display_name: profile.display_name.clone().unwrap_or_default(),
-            bio: profile.bio.clone().unwrap_or_default(),
-            city: text(&profile.location, "city"),
-            country: text(&profile.location, "country"),
-            timezone: text(&profile.location, "timezone"),
-            website: text(&profile.social_links, "website"),
-            version: profile.version,
-        }
-    }
-
-    pub(super) fn read(fields: &Fields) -> Self {
-        let text = |name: &str| fields.text(name).to_owned();
-        Self {
-            display_name: text("display_name"),
-            bio: text("bio"),
-            city: text("city"),
-            country: text("country"),
-            timezone: text("timezone"),
-            website: text("website"),
-            version: fields.version(),
-        }
-    }
-
-    pub(super) fn form(&self, locale: Locale) -> ProfileForm {
-        ProfileForm {
-            display_name: self.display_name.clone(),
-            bio: self.bio.clone(),
-            city: self.city.clone(),
-            country: self.country.clone(),
-            timezone: self.timezone.clone(),
-            website: self.website.clone(),
-            language: locale.tag().to_owned(),
-            version: self.version,
-        }
-    }
-
-    /// All fields of the account page.
-    fn change(&self) -> Result<Change, FieldError> {
-        profile_change(json!({
-            "display_name": self.display_name, "bio": self.bio,
-            "location": {"city": self.city, "country": self.country, "timezone": self.timezone},
-            "social_links": {"website": self.website},
-        }))
-    }
-
-    /// The fields of the welcome page: what it does not ask for stays.
-    pub(super) fn change_welcome(&self) -> Result<Change, FieldError> {
-        profile_change(json!({
-            "display_name": self.display_name, "bio": self.bio,
-            "location": {"city": self.city, "country": self.country},
-        }))
-    }
-}
-
-fn preferences_form(preferences: &Preferences, locale: Locale) -> PreferencesForm {
-    let text = |group: &Value, key: &str| group[key].as_str().unwrap_or_default().to_owned();
-    let ticked = |group: &Value, key: &str| group[key].as_bool().unwrap_or_default();
-    let Preferences { notifications, privacy, interface, version, .. } = preferences;
-    PreferencesForm {
-        language: locale.tag().to_owned(),
-        theme: text(interface, "theme"),
-        profile_visibility: text(privacy, "profile_visibility"),
-        reading_activity: text(privacy, "reading_activity"),
-        review_visibility: text(privacy, "review_visibility"),
-        location_sharing: ticked(privacy, "location_sharing"),
-        email_enabled: ticked(notifications, "email_enabled"),
-        due_date_reminders: ticked(notifications, "due_date_reminders"),
-        new_book_alerts: ticked(notifications, "new_book_alerts"),
-        social_activity: ticked(notifications, "social_activity"),
-        version: *version,
-    }
-}
-
-fn typed_preferences(fields: &Fields) -> Result<Change, FieldError> {
-    let ticked = |name: &str| Value::from(fields.ticked(name));
-    preferences_change(json!({
-        "interface": {"preferred_language": fields.text("language"), "theme": fields.text("theme")},
-        "privacy": {
-            "profile_visibility": fields.text("profile_visibility"),
-            "reading_activity": fields.text("reading_activity"),
-            "review_visibility": fields.text("review_visibility"),
-            "location_sharing": ticked("location_sharing"),
-        },
-        "notifications": {
-            "email_enabled": ticked("email_enabled"), "due_date_reminders": ticked("due_date_reminders"),
-            "new_book_alerts": ticked("new_book_alerts"), "social_activity": ticked("social_activity"),
-        },
-    }))
 }

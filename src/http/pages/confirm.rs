@@ -34,7 +34,7 @@ pub(super) async fn enter(Posted { mut visit, fields }: Posted) -> Result<Respon
     let signed_in = match visit.flows.verify_code(ask).await {
         Ok(signed_in) => signed_in,
         Err(error @ VerifyCodeError::Rejected) => {
-            return visit.refuse(&Problem::from(error), &Page::ConfirmFailed);
+            return visit.show_as(Problem::from(error).status, &Page::ConfirmFailed);
         }
         Err(error) => return Err(Problem::from(error).into()),
     };

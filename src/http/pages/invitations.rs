@@ -54,7 +54,7 @@ async fn refused(visit: Visit, token: &str, problem: Problem) -> Result<Response
         _ => return Err(problem.into()),
     };
     let page = page(&visit, token, Some(notice)).await?;
-    visit.refuse(&problem, &page)
+    visit.show_as(problem.status, &page)
 }
 
 async fn page(visit: &Visit, token: &str, notice: Option<Notice>) -> Result<Page> {

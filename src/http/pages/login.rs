@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use poem::http::StatusCode;
 use poem::{Response, Result, handler};
 
@@ -45,14 +46,13 @@ pub(super) async fn show(mut visit: Visit) -> Result<Response> {
 pub(super) async fn ask(Posted { mut visit, fields }: Posted) -> Result<Response> {
     let typed = fields.text("email");
     let redirect_to = visit.site.destination(fields.text("redirectTo"));
-    let refuse = |visit: Visit, problem: Problem, notice: Notice| {
+    let refuse = |visit: Visit, problem: &Problem, notice: Notice| {
         let page =
             first_step(&visit, typed.to_owned(), redirect_to.clone().unwrap_or_default(), Some(notice));
-        visit.refuse(&problem, &page)
+        visit.refuse(problem, &page)
     };
-    let email = match EmailAddress::parse(typed) {
-        Ok(email) => email,
-        Err(error) => return refuse(visit, error.into(), Notice::error("email_invalid").at("email")),
+    let Ok(email) = EmailAddress::parse(typed) else {
+        return refuse(visit, &not_an_address(), Notice::error("email_invalid").at("email"));
     };
     let asked_before = visit.progress().filter(|progress| progress.email == email);
     match send(&visit, &email).await {
@@ -61,7 +61,7 @@ pub(super) async fn ask(Posted { mut visit, fields }: Posted) -> Result<Response
         Err(RequestCodeError::TooSoon(_)) if asked_before.is_some() => return Ok(visit.go("/login")),
         Err(error) => {
             let (problem, notice) = refused(error)?;
-            return refuse(visit, problem, notice);
+            return refuse(visit, &problem, notice);
         }
     }
     let progress =
@@ -110,7 +110,7 @@ pub(super) async fn enter(Posted { mut visit, fields }: Posted) -> Result<Respon
                 progress.wrong = progress.wrong.saturating_add(1);
                 visit.keep_progress(Some(&progress))?;
             }
-            let (problem, notice) = not_in(error, &visit, &progress)?;
+            let (problem, notice) = not_in(error, &visit, progress.asked_at, progress.wrong, "code")?;
             let page = second_step(&visit, &progress, Some(notice));
             return visit.refuse(&problem, &page);
         }
@@ -151,6 +151,8 @@ async fn send(visit: &Visit, email: &EmailAddress) -> Result<(), RequestCodeErro
         email,
         create_user: true,
         metadata: UserMetadata::default(),
+        redirect_to: None,
+        challenge: None,
         browser: Some(visit.browser),
         visitor: &visit.visitor,
     };
@@ -176,13 +178,21 @@ fn first_step(visit: &Visit, email: String, redirect_to: String, notice: Option<
 }
 
 fn second_step(visit: &Visit, progress: &SignInProgress, notice: Option<Notice>) -> Page {
-    let waited = visit.flows.now().signed_duration_since(progress.asked_at).to_std().unwrap_or_default();
     Page::Code {
         email: progress.email.as_str().to_owned(),
         minutes: visit.flows.code_life.as_secs().div_ceil(60),
-        resend_in_secs: visit.flows.send_gap.saturating_sub(waited).as_secs(),
+        resend_in_secs: visit.wait_after(progress.asked_at),
         notice,
     }
+}
+
+/// What was typed where an address belongs will not do.
+pub(super) fn not_an_address() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "validation_failed",
+        "Send a full email address of your own",
+    )
 }
 
 /// Why no code was sent, in words. What the page has no words for stays a problem.
@@ -200,19 +210,22 @@ pub(super) fn refused(error: RequestCodeError) -> Result<(Problem, Notice), Prob
     worded(error.into(), notice)
 }
 
-fn not_in(
+/// Why a code led to nothing, in words beside its field, given when it was asked for and how often it was typed wrongly.
+pub(super) fn not_in(
     error: VerifyCodeError,
     visit: &Visit,
-    progress: &SignInProgress,
+    asked_at: DateTime<Utc>,
+    wrong: u8,
+    field: &'static str,
 ) -> Result<(Problem, Notice), Problem> {
-    let age = visit.flows.now().signed_duration_since(progress.asked_at).to_std().unwrap_or_default();
+    let age = visit.flows.now().signed_duration_since(asked_at).to_std().unwrap_or_default();
     let notice = match &error {
         VerifyCodeError::ClientLimited(wait) => {
             Notice::error("client_limited").with("seconds", wait.as_secs_f64().ceil().to_string())
         }
-        VerifyCodeError::Rejected if age >= visit.flows.code_life => Notice::error("expired_code"),
-        VerifyCodeError::Rejected if progress.wrong >= TRIES => Notice::error("too_many_tries"),
-        VerifyCodeError::Rejected => Notice::error("wrong_code"),
+        VerifyCodeError::Rejected if age >= visit.flows.code_life => Notice::error("expired_code").at(field),
+        VerifyCodeError::Rejected if wrong >= TRIES => Notice::error("too_many_tries").at(field),
+        VerifyCodeError::Rejected => Notice::error("wrong_code").at(field),
         VerifyCodeError::Banned => Notice::error("banned"),
         VerifyCodeError::NoSigningKey(_) | VerifyCodeError::Unavailable(_) => Notice::error("unavailable"),
     };

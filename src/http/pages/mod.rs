@@ -1,19 +1,22 @@
 //! The hosted pages: sign-in, account and staff access for sites that write no sign-in code of their own.
 //!
 //! Made on the server, in the site's look and the person's language; nothing needs a script. Handlers read a
-//! [`Visit`](visit::Visit) or a [`Posted`](visit::Posted) form, call a flow, and show a page or go to the next.
+//! `Visit` or a `Posted` form, call a flow, and show a page or go to the next.
 
 mod access;
 mod account;
+mod address;
 mod assets;
 mod confirm;
 mod cookies;
 mod failure;
 mod fields;
 mod invitations;
+mod leaving;
 mod libraries;
 mod login;
 mod look;
+mod own_forms;
 pub mod preview;
 mod samples;
 mod view;
@@ -55,6 +58,12 @@ pub(super) fn add(route: Route) -> Route {
         .at("/account/sessions/end-all", page(post(account::end_all)))
         .at("/account/sign-out", page(post(login::sign_out)))
         .at("/account/data", page(get(account::download)))
+        .at("/account/email", page(get(address::show).post(address::begin)))
+        .at("/account/email/confirm", page(post(address::confirm)))
+        .at("/account/email/resend", page(post(address::resend)))
+        .at("/account/email/cancel", page(post(address::cancel)))
+        .at("/account/delete", page(get(leaving::show).post(leaving::delete)))
+        .at("/account/delete/code", page(post(leaving::send_code)))
         .at("/language", page(post(account::choose_language)))
         .at("/request-access", staff_page(get(access::show).post(access::ask)))
         .at("/request-access/withdraw", staff_page(post(access::withdraw)))
@@ -67,6 +76,21 @@ pub(super) fn add(route: Route) -> Route {
         .at("/doorcode/:name", get(asset))
 }
 
+/// The site's start, in front of what has all other paths: a nested route has this one too.
+pub(super) fn before<E: Endpoint + 'static>(next: E) -> impl Endpoint<Output = Response> {
+    let first = Arc::new(page(get(start)));
+    next.around(move |next, request| {
+        let first = Arc::clone(&first);
+        async move {
+            if request.uri().path() == "/" {
+                first.call(request).await
+            } else {
+                next.call(request).await.map(IntoResponse::into_response)
+            }
+        }
+    })
+}
+
 fn page<E: Endpoint + 'static>(endpoint: E) -> impl Endpoint<Output = Response> {
     endpoint.around(failure::guard)
 }
@@ -77,26 +101,17 @@ fn staff_page<E: Endpoint + 'static>(endpoint: E) -> impl Endpoint<Output = Resp
 }
 
 /// The site's own start, where nothing else is in front of us: the account of who is signed in, else the sign-in page.
-///
-/// Stands before the API that is nested at the same place, since a route cannot be both.
-pub(super) async fn start_or<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
-    if request.uri().path() != "/" {
-        return next.call(request).await.map(IntoResponse::into_response);
-    }
-    page(get(start)).call(request).await
-}
-
 #[handler]
-fn start(visit: Visit) -> Response {
+async fn start(visit: Visit) -> Response {
     let to = if visit.session.is_some() { "/account" } else { "/login" };
     visit.go(to)
 }
 
 /// A file that pages load.
 #[handler]
-fn asset(site: ForSite, Path(name): Path<String>, request: &Request) -> Result<Response, Problem> {
-    let asset = Asset::find(&name, &site.0)
-        .filter(|_| site.0.look.pages)
+fn asset(ForSite(site): ForSite, Path(name): Path<String>, request: &Request) -> Result<Response, Problem> {
+    let asset = Asset::find(&name, &site)
+        .filter(|_| site.look.pages)
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", "There is no such file"))?;
     let asked = request.uri().query().and_then(|query| query.strip_prefix("v="));
     Ok(asset.answer(asked, text(request.headers(), header::IF_NONE_MATCH.as_str())))

@@ -8,7 +8,7 @@ use url::Url;
 
 use self::people::{MESSAGE, account, at, delete, email_change, libraries, open_requests, profile, requests};
 use super::view::{InvitationStanding, Notice, NoticeKind, Page};
-use crate::domain::{Color, EmailAddress, Locale, Look, Site, SiteKind, TokenAlgorithm};
+use crate::domain::{Color, EmailAddress, Locale, Look, MailLink, Site, SiteKind, TokenAlgorithm};
 
 /// A page to look at.
 pub(super) struct Sample {
@@ -49,7 +49,7 @@ pub(super) fn site(kind: SiteKind) -> Option<Site> {
         session_idle: Duration::from_secs(3600),
         session_max: Duration::from_secs(7200),
         mails_per_hour: 100,
-        confirm_url: None,
+        mail_link: MailLink::Page,
         look: Look {
             color,
             logo: None,

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use poem::http::header::{self, HeaderMap, HeaderValue};
 use poem::http::{Method, StatusCode};
 use poem::{Error, FromRequest, IntoResponse, Request, RequestBody, Response, Result};
@@ -194,6 +195,12 @@ impl Visit {
         self.cookies.extend(Cookie::Session.clear(&self.site));
     }
 
+    /// Seconds until another code may be asked for, after one was at `asked_at`.
+    pub(super) fn wait_after(&self, asked_at: DateTime<Utc>) -> u64 {
+        let waited = self.flows.now().signed_duration_since(asked_at).to_std().unwrap_or_default();
+        self.flows.send_gap.saturating_sub(waited).as_secs()
+    }
+
     /// Keeps a chosen language.
     pub(super) fn keep_locale(&mut self, locale: Locale) {
         self.cookies.extend(Cookie::Language.set(&self.site, locale.tag(), Some(LONG)));
@@ -204,14 +211,8 @@ impl Visit {
         self.show_as(StatusCode::OK, page)
     }
 
-    /// The page, with the status and headers of what did not work.
-    pub(super) fn refuse(self, problem: &Problem, page: &Page) -> Result<Response> {
-        let mut response = self.show_as(problem.status, page)?;
-        problem.write_headers(response.headers_mut());
-        Ok(response)
-    }
-
-    fn show_as(self, status: StatusCode, page: &Page) -> Result<Response> {
+    /// The page, with a status that says how it went.
+    pub(super) fn show_as(self, status: StatusCode, page: &Page) -> Result<Response> {
         let session = self.session.as_ref();
         let token = self.flows.form_proof(&self.site, &self.browser, session.map(|session| session.id));
         let frame = Frame {
@@ -224,6 +225,13 @@ impl Visit {
         };
         let mut response = super::document(&self.pages, &frame, status, page)?;
         append(response.headers_mut(), &self.cookies);
+        Ok(response)
+    }
+
+    /// The page, as the answer to what could not be done: with the problem's status, and when to try again.
+    pub(super) fn refuse(self, problem: &Problem, page: &Page) -> Result<Response> {
+        let mut response = self.show_as(problem.status, page)?;
+        problem.write_headers(response.headers_mut());
         Ok(response)
     }
 

@@ -3,7 +3,8 @@
 use poem::{Response, Result, handler};
 use url::form_urlencoded;
 
-use super::account::{ProfileFields, language_change};
+use super::account::language_change;
+use super::own_forms::ProfileFields;
 use super::view::Page;
 use super::visit::{Posted, Visit};
 

@@ -10,8 +10,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, IssueCode, Issued, Proof, QueuedMail};
-use crate::domain::{AddressTag, ChallengeId, CodeKind};
+use super::{
+    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
+    QueuedMail,
+};
+use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::clock::Clock;
 
 /// How long a worker waits for the next mail before it looks around.
@@ -28,8 +31,8 @@ pub struct MemoryCodes {
 
 #[derive(Debug, Default)]
 struct Held {
-    challenges: HashMap<(AddressTag, String), Challenge>,
-    sends: HashMap<AddressTag, VecDeque<(DateTime<Utc>, String)>>,
+    challenges: HashMap<Key, Challenge>,
+    sends: HashMap<AddressTag, VecDeque<(DateTime<Utc>, String, Slot)>>,
     wrong: HashMap<AddressTag, VecDeque<DateTime<Utc>>>,
     site_mails: HashMap<String, (DateTime<Utc>, u32)>,
     once: HashMap<(AddressTag, String), DateTime<Utc>>,
@@ -37,10 +40,14 @@ struct Held {
     next_sweep: Option<DateTime<Utc>>,
 }
 
+/// Whose code, for which site and for what.
+type Key = (AddressTag, String, Slot);
+
 #[derive(Debug)]
 struct Challenge {
     id: ChallengeId,
-    kind: CodeKind,
+    /// None fits a proof that is no code.
+    kind: Option<CodeKind>,
     mac: String,
     link_mac: String,
     context: Vec<u8>,
@@ -63,24 +70,25 @@ impl MemoryCodes {
         let now = self.clock.now();
         let mut held = self.lock();
         held.sweep(now);
-        let key = (issue.address, issue.site.to_owned());
+        let key = (issue.address, issue.site.to_owned(), issue.slot);
         let waiting = held.challenges.get(&key).filter(|challenge| challenge.expires_at > now);
-        let context = match (issue.only_replace, waiting) {
-            (true, None) => return Issued::NothingToReplace,
-            (true, Some(challenge)) => challenge.context.clone(),
-            (false, _) => issue.context.to_vec(),
+        let context = match (issue.how, waiting) {
+            (Issue::Replacement, None) => return Issued::NothingToReplace,
+            (Issue::Replacement, Some(challenge)) => challenge.context.clone(),
+            (Issue::New | Issue::Counted, _) => issue.context.to_vec(),
         };
-        if let Some(wait) = self.send_wait(&held, issue, now) {
-            return Issued::TooSoon(wait);
+        if issue.how != Issue::Counted {
+            let send = CountSend {
+                address: issue.address,
+                site: issue.site,
+                slot: issue.slot,
+                site_mails_per_hour: issue.site_mails_per_hour,
+            };
+            match self.count(&mut held, &send, now) {
+                Issued::Counted => {}
+                refused => return refused,
+            }
         }
-        let budget = held.site_mails.entry(issue.site.to_owned()).or_insert((now + HOUR, 0));
-        if budget.0 <= now {
-            *budget = (now + HOUR, 0);
-        }
-        if budget.1 >= issue.site_mails_per_hour {
-            return Issued::SiteBudget((budget.0 - now).to_std().unwrap_or_default());
-        }
-        budget.1 += 1;
         let long = held.wrong_in_day(issue.address, now) >= self.limits.wrong_per_day as usize;
         let kind = if long { CodeKind::Long } else { CodeKind::Short };
         let (mac, job) =
@@ -91,7 +99,7 @@ impl MemoryCodes {
             key,
             Challenge {
                 id: issue.challenge,
-                kind,
+                kind: Some(kind),
                 mac: mac.to_owned(),
                 link_mac: issue.link_mac.to_owned(),
                 context,
@@ -100,24 +108,49 @@ impl MemoryCodes {
                 lease,
             },
         );
-        let sends = held.sends.entry(issue.address).or_default();
-        sends.push_back((now, issue.site.to_owned()));
-        while sends.len() > self.limits.sends_per_day as usize {
-            sends.pop_front();
-        }
         held.mail.push_back(QueuedMail { job: job.to_vec(), partition: 0, id: String::new() });
         drop(held);
         self.mail_came.notify_one();
         Issued::Queued(kind)
     }
 
-    fn send_wait(&self, held: &Held, issue: &IssueCode<'_>, now: DateTime<Utc>) -> Option<Duration> {
-        let sends = held.sends.get(&issue.address)?;
-        let gap =
-            sends.iter().filter(|(_, site)| site == issue.site).map(|(at, _)| *at + self.limits.send_gap);
+    pub(super) fn count_send(&self, send: &CountSend<'_>) -> Issued {
+        let now = self.clock.now();
+        let mut held = self.lock();
+        held.sweep(now);
+        self.count(&mut held, send, now)
+    }
+
+    /// Judges the limits and counts the sending: all or nothing.
+    fn count(&self, held: &mut Held, send: &CountSend<'_>, now: DateTime<Utc>) -> Issued {
+        if let Some(wait) = self.send_wait(held, send, now) {
+            return Issued::TooSoon(wait);
+        }
+        let budget = held.site_mails.entry(send.site.to_owned()).or_insert((now + HOUR, 0));
+        if budget.0 <= now {
+            *budget = (now + HOUR, 0);
+        }
+        if budget.1 >= send.site_mails_per_hour {
+            return Issued::SiteBudget((budget.0 - now).to_std().unwrap_or_default());
+        }
+        budget.1 += 1;
+        let sends = held.sends.entry(send.address).or_default();
+        sends.push_back((now, send.site.to_owned(), send.slot));
+        while sends.len() > self.limits.sends_per_day as usize {
+            sends.pop_front();
+        }
+        Issued::Counted
+    }
+
+    fn send_wait(&self, held: &Held, send: &CountSend<'_>, now: DateTime<Utc>) -> Option<Duration> {
+        let sends = held.sends.get(&send.address)?;
+        let gap = sends
+            .iter()
+            .filter(|(_, site, slot)| site == send.site && *slot == send.slot)
+            .map(|(at, ..)| *at + self.limits.send_gap);
         let window = |length: TimeDelta, limit: u32| {
-            let inside: Vec<_> = sends.iter().filter(|(at, _)| *at > now - length).collect();
-            (inside.len() >= limit as usize).then(|| inside.first().map(|(at, _)| *at + length)).flatten()
+            let inside: Vec<_> = sends.iter().filter(|(at, ..)| *at > now - length).collect();
+            (inside.len() >= limit as usize).then(|| inside.first().map(|(at, ..)| *at + length)).flatten()
         };
         gap.chain(window(HOUR, self.limits.sends_per_hour))
             .chain(window(DAY, self.limits.sends_per_day))
@@ -126,11 +159,30 @@ impl MemoryCodes {
             .filter(|wait| !wait.is_zero())
     }
 
+    pub(super) fn keep(&self, proof: &KeepProof<'_>) {
+        let now = self.clock.now();
+        let mut held = self.lock();
+        held.sweep(now);
+        held.challenges.insert(
+            (proof.tag, proof.site.to_owned(), proof.slot),
+            Challenge {
+                id: proof.challenge,
+                kind: None,
+                mac: String::new(),
+                link_mac: proof.link_mac.to_owned(),
+                context: proof.context.to_vec(),
+                tries: 0,
+                expires_at: now + proof.life,
+                lease: None,
+            },
+        );
+    }
+
     pub(super) fn claim(&self, claim: &ClaimCode<'_>) -> Claimed {
         let now = self.clock.now();
         let mut held = self.lock();
         let wrong_before = held.wrong_in_day(claim.address, now);
-        let key = (claim.address, claim.site.to_owned());
+        let key = (claim.address, claim.site.to_owned(), claim.slot);
         let Some(challenge) = held.challenges.get_mut(&key).filter(|challenge| challenge.expires_at > now)
         else {
             return Claimed::Refused;
@@ -142,7 +194,7 @@ impl MemoryCodes {
             Proof::Link(mac) if mac == challenge.link_mac => {}
             Proof::Link(_) => return Claimed::Refused,
             Proof::Code(kind, _)
-                if kind != challenge.kind
+                if Some(kind) != challenge.kind
                     || (kind == CodeKind::Short && wrong_before >= self.limits.wrong_per_day as usize) =>
             {
                 return Claimed::Refused;
@@ -169,6 +221,7 @@ impl MemoryCodes {
             context: challenge.context.clone(),
             address: claim.address,
             site: claim.site.to_owned(),
+            slot: claim.slot,
             by_code: matches!(claim.proof, Proof::Code(..)),
             holder,
         })
@@ -176,7 +229,7 @@ impl MemoryCodes {
 
     pub(super) fn end_claim(&self, claim: &Claim, end: ClaimEnd) {
         let mut held = self.lock();
-        let key = (claim.address, claim.site.clone());
+        let key = (claim.address, claim.site.clone(), claim.slot);
         let Some(challenge) = held.challenges.get_mut(&key) else { return };
         if challenge.lease.is_some_and(|(holder, _)| holder == claim.holder) {
             challenge.lease = None;
@@ -191,11 +244,11 @@ impl MemoryCodes {
         }
     }
 
-    pub(super) fn is_current(&self, address: AddressTag, site: &str, id: ChallengeId) -> bool {
+    pub(super) fn is_current(&self, address: AddressTag, site: &str, slot: Slot, id: ChallengeId) -> bool {
         let now = self.clock.now();
         self.lock()
             .challenges
-            .get(&(address, site.to_owned()))
+            .get(&(address, site.to_owned(), slot))
             .is_some_and(|challenge| challenge.id == id && challenge.expires_at > now)
     }
 
@@ -243,7 +296,7 @@ impl Held {
         }
         self.next_sweep = Some(now + TimeDelta::minutes(1));
         self.challenges.retain(|_, challenge| challenge.expires_at > now);
-        self.sends.retain(|_, sends| sends.back().is_some_and(|(at, _)| *at > now - DAY));
+        self.sends.retain(|_, sends| sends.back().is_some_and(|(at, ..)| *at > now - DAY));
         self.wrong.retain(|_, wrong| wrong.back().is_some_and(|at| *at > now - DAY));
         self.once.retain(|_, until| *until > now);
     }

@@ -1,4 +1,4 @@
-//! Codes that wait to be typed, the limits on them, and the queue of mails that carry them.
+//! Codes that wait to be typed, one a purpose; the limits on them, and the queue of mails that carry them.
 //!
 //! Two stores with one meaning: Redis, for any number of replicas, and this process's memory, for trying things out.
 //! One test suite runs against both. Neither ever sees a code, an address or a link in the clear.
@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub use self::memory::MemoryCodes;
 pub use self::redis::{RedisCodes, RedisSettings};
 use super::PortError;
-use crate::domain::{AddressTag, ChallengeId, CodeKind};
+use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 
 /// The limits on codes; the numbers are explained in `config/default.toml`.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ pub struct CodeLimits {
     pub wrong_per_day: u32,
     /// How long a proven code is kept from others while its session is opened.
     pub lease: Duration,
-    /// Pause between two mails to an address for one site.
+    /// Pause between two mails to an address for one site and purpose.
     pub send_gap: Duration,
     /// Mails to an address an hour, over all sites.
     pub sends_per_hour: u32,
@@ -44,6 +44,8 @@ pub struct IssueCode<'a> {
     pub address: AddressTag,
     /// For which site.
     pub site: &'a str,
+    /// For what.
+    pub slot: Slot,
     /// Mails an hour that the site may send.
     pub site_mails_per_hour: u32,
     /// The challenge's id.
@@ -60,8 +62,51 @@ pub struct IssueCode<'a> {
     pub short_job: &'a [u8],
     /// Sealed: the mail with the long code.
     pub long_job: &'a [u8],
-    /// Only replace a code that is still waiting, and keep that one's context.
-    pub only_replace: bool,
+    /// How it stands with the limits and with a code that still waits.
+    pub how: Issue,
+}
+
+/// How a code is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Issue {
+    /// Within the limits, in place of any earlier one.
+    New,
+    /// Within the limits, in place of one that still waits, whose context is kept.
+    Replacement,
+    /// The sending was [counted](Codes::count_send) before.
+    Counted,
+}
+
+/// A sending to be counted ahead of its code.
+#[derive(Debug, Clone, Copy)]
+pub struct CountSend<'a> {
+    /// Whose mailbox.
+    pub address: AddressTag,
+    /// For which site.
+    pub site: &'a str,
+    /// For what.
+    pub slot: Slot,
+    /// Mails an hour that the site may send.
+    pub site_mails_per_hour: u32,
+}
+
+/// A proof that nobody is mailed, to be kept as a code is: claimed by its link's secret alone.
+#[derive(Debug, Clone)]
+pub struct KeepProof<'a> {
+    /// What names the secret.
+    pub tag: AddressTag,
+    /// On which site.
+    pub site: &'a str,
+    /// For what.
+    pub slot: Slot,
+    /// The challenge that it goes on from.
+    pub challenge: ChallengeId,
+    /// Keyed hash of the secret.
+    pub link_mac: &'a str,
+    /// Sealed: what claiming it needs to know.
+    pub context: &'a [u8],
+    /// How long it is kept.
+    pub life: Duration,
 }
 
 /// What became of a request for a code.
@@ -69,6 +114,8 @@ pub struct IssueCode<'a> {
 pub enum Issued {
     /// The mail is queued.
     Queued(CodeKind),
+    /// The sending is counted.
+    Counted,
     /// Nothing is waiting that could be replaced.
     NothingToReplace,
     /// The address has had its mails; the next is possible after this long.
@@ -84,6 +131,8 @@ pub struct ClaimCode<'a> {
     pub address: AddressTag,
     /// On which site.
     pub site: &'a str,
+    /// For what.
+    pub slot: Slot,
     /// A code or a link, as its keyed hash.
     pub proof: Proof<'a>,
 }
@@ -115,6 +164,7 @@ pub struct Claim {
     pub context: Vec<u8>,
     address: AddressTag,
     site: String,
+    slot: Slot,
     by_code: bool,
     holder: Uuid,
 }
@@ -159,6 +209,25 @@ impl Codes {
         }
     }
 
+    /// Counts a sending against its limits and issues nothing: for a code that follows, or an answer that is worth one.
+    pub async fn count_send(&self, send: &CountSend<'_>) -> Result<Issued, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.count_send(send)),
+            Self::Redis(store) => store.count_send(send).await,
+        }
+    }
+
+    /// Keeps a proof that is not mailed, in place of any earlier one of its name.
+    pub async fn keep(&self, proof: &KeepProof<'_>) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.keep(proof);
+                Ok(())
+            }
+            Self::Redis(store) => store.keep(proof).await,
+        }
+    }
+
     /// Counts the guess, compares it and takes the lease, in one round trip.
     pub async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
         match self {
@@ -178,16 +247,17 @@ impl Codes {
         }
     }
 
-    /// Whether this challenge is still the one that works for its address and site.
+    /// Whether this challenge is still the one that works for its address, site and purpose.
     pub async fn is_current(
         &self,
         address: AddressTag,
         site: &str,
+        slot: Slot,
         id: ChallengeId,
     ) -> Result<bool, PortError> {
         match self {
-            Self::Memory(store) => Ok(store.is_current(address, site, id)),
-            Self::Redis(store) => store.is_current(address, site, id).await,
+            Self::Memory(store) => Ok(store.is_current(address, site, slot, id)),
+            Self::Redis(store) => store.is_current(address, site, slot, id).await,
         }
     }
 

@@ -11,16 +11,19 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncCommands, RedisError, Script};
+use redis::{AsyncCommands, RedisError, Script, ScriptInvocation};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, IssueCode, Issued, Proof};
-use crate::domain::{AddressTag, ChallengeId, CodeKind};
+use super::{
+    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
+};
+use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::{Dependency, PortError};
 
 static ISSUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("issue.lua")));
+static KEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep.lua")));
 static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
 
@@ -75,31 +78,56 @@ impl RedisCodes {
     }
 
     pub(super) async fn issue(&self, issue: &IssueCode<'_>) -> Result<Issued, PortError> {
-        let limits = &self.settings.limits;
-        let mut call = ISSUE.prepare_invoke();
-        call.key(self.challenge_key(issue.address, issue.site))
-            .key(self.address_key("sends", issue.address))
-            .key(self.address_key("wrong", issue.address))
-            .key(self.mail_key(self.partition(issue.address)))
-            .key(self.key(self.partition(issue.address), "mails", issue.site))
-            .arg(issue.site)
-            .arg(millis(limits.send_gap))
-            .arg(limits.sends_per_hour)
-            .arg(limits.sends_per_day)
-            .arg(limits.wrong_per_day)
-            .arg(self.partition_share(issue.site_mails_per_hour))
-            .arg(millis(limits.life))
-            .arg(issue.challenge.0.to_string())
+        let send = CountSend {
+            address: issue.address,
+            site: issue.site,
+            slot: issue.slot,
+            site_mails_per_hour: issue.site_mails_per_hour,
+        };
+        let how = match issue.how {
+            Issue::New => "new",
+            Issue::Replacement => "replacement",
+            Issue::Counted => "counted",
+        };
+        let mut call = self.prepare_issue(&send, how);
+        call.arg(issue.challenge.0.to_string())
             .arg(issue.short_mac)
             .arg(issue.long_mac)
             .arg(issue.link_mac)
             .arg(issue.context)
             .arg(issue.short_job)
-            .arg(issue.long_job)
-            .arg(u8::from(issue.only_replace));
+            .arg(issue.long_job);
+        self.issued(call).await
+    }
+
+    pub(super) async fn count_send(&self, send: &CountSend<'_>) -> Result<Issued, PortError> {
+        self.issued(self.prepare_issue(send, "count")).await
+    }
+
+    fn prepare_issue(&self, send: &CountSend<'_>, how: &str) -> ScriptInvocation<'static> {
+        let limits = &self.settings.limits;
+        let mut call = ISSUE.prepare_invoke();
+        call.key(self.challenge_key(send.address, send.site, send.slot))
+            .key(self.address_key("sends", send.address))
+            .key(self.address_key("wrong", send.address))
+            .key(self.mail_key(self.partition(send.address)))
+            .key(self.key(self.partition(send.address), "mails", send.site))
+            .arg(how)
+            .arg(format!("{}:{}", send.site, send.slot.as_str()))
+            .arg(millis(limits.send_gap))
+            .arg(limits.sends_per_hour)
+            .arg(limits.sends_per_day)
+            .arg(limits.wrong_per_day)
+            .arg(self.partition_share(send.site_mails_per_hour))
+            .arg(millis(limits.life));
+        call
+    }
+
+    async fn issued(&self, call: ScriptInvocation<'_>) -> Result<Issued, PortError> {
         let (word, wait): (String, u64) =
             self.within_deadline(call.invoke_async(&mut self.shared.clone())).await?;
         match word.as_str() {
+            "counted" => Ok(Issued::Counted),
             "short" => Ok(Issued::Queued(CodeKind::Short)),
             "long" => Ok(Issued::Queued(CodeKind::Long)),
             "nothing" => Ok(Issued::NothingToReplace),
@@ -107,6 +135,16 @@ impl RedisCodes {
             "site_budget" => Ok(Issued::SiteBudget(Duration::from_millis(wait))),
             _ => Err(unknown_word(&word)),
         }
+    }
+
+    pub(super) async fn keep(&self, proof: &KeepProof<'_>) -> Result<(), PortError> {
+        let mut call = KEEP.prepare_invoke();
+        call.key(self.challenge_key(proof.tag, proof.site, proof.slot))
+            .arg(proof.challenge.0.to_string())
+            .arg(proof.link_mac)
+            .arg(proof.context)
+            .arg(millis(proof.life));
+        self.within_deadline(call.invoke_async::<()>(&mut self.shared.clone())).await
     }
 
     pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
@@ -117,9 +155,9 @@ impl RedisCodes {
             Proof::Link(mac) => ("link", mac),
         };
         let mut call = CLAIM.prepare_invoke();
-        call.key(self.challenge_key(claim.address, claim.site))
+        call.key(self.challenge_key(claim.address, claim.site, claim.slot))
             .key(self.address_key("wrong", claim.address))
-            .key(self.lease_key(claim.address, claim.site))
+            .key(self.lease_key(claim.address, claim.site, claim.slot))
             .arg(kind)
             .arg(mac)
             .arg(limits.tries)
@@ -133,6 +171,7 @@ impl RedisCodes {
                 context: context.clone(),
                 address: claim.address,
                 site: claim.site.to_owned(),
+                slot: claim.slot,
                 by_code: matches!(claim.proof, Proof::Code(..)),
                 holder,
             })),
@@ -145,8 +184,8 @@ impl RedisCodes {
 
     pub(super) async fn end_claim(&self, claim: &Claim, end: ClaimEnd) -> Result<(), PortError> {
         let mut call = RELEASE.prepare_invoke();
-        call.key(self.challenge_key(claim.address, &claim.site))
-            .key(self.lease_key(claim.address, &claim.site))
+        call.key(self.challenge_key(claim.address, &claim.site, claim.slot))
+            .key(self.lease_key(claim.address, &claim.site, claim.slot))
             .arg(if end == ClaimEnd::Spent { "spent" } else { "unused" })
             .arg(claim.challenge.0.to_string())
             .arg(claim.holder.to_string())
@@ -158,9 +197,10 @@ impl RedisCodes {
         &self,
         address: AddressTag,
         site: &str,
+        slot: Slot,
         id: ChallengeId,
     ) -> Result<bool, PortError> {
-        let key = self.challenge_key(address, site);
+        let key = self.challenge_key(address, site, slot);
         let current: Option<String> = self.within_deadline(self.shared.clone().hget(key, "id")).await?;
         Ok(current == Some(id.0.to_string()))
     }
@@ -212,12 +252,12 @@ impl RedisCodes {
         self.key(self.partition(address), kind, &address.to_hex())
     }
 
-    fn challenge_key(&self, address: AddressTag, site: &str) -> String {
-        format!("{}:{site}", self.address_key("code", address))
+    fn challenge_key(&self, address: AddressTag, site: &str, slot: Slot) -> String {
+        format!("{}:{site}:{}", self.address_key("code", address), slot.as_str())
     }
 
-    fn lease_key(&self, address: AddressTag, site: &str) -> String {
-        format!("{}:{site}", self.address_key("lease", address))
+    fn lease_key(&self, address: AddressTag, site: &str, slot: Slot) -> String {
+        format!("{}:{site}:{}", self.address_key("lease", address), slot.as_str())
     }
 
     fn mail_key(&self, partition: u16) -> String {

@@ -96,8 +96,10 @@ impl Db {
                               changed.last_sign_in_at as "last_sign_in_at?",
                               changed.raw_app_meta_data as "app_metadata?",
                               changed.raw_user_meta_data as "user_metadata?",
-                              changed.created_at as "created_at?", changed.updated_at as "updated_at?"
-                         from seen left join changed on true"#,
+                              changed.created_at as "created_at?", changed.updated_at as "updated_at?",
+                              c.new_email as "new_email?", c.requested_at as "email_change_sent_at?"
+                         from seen left join changed on true
+                         left join auth.email_changes c on c.user_id = changed.id and c.expires_at > now()"#,
                     caller.user.0,
                     caller.session.0,
                     caller.site,

@@ -24,6 +24,9 @@ pub(super) struct Answer {
     pub user_metadata: Option<Value>,
     pub created_at: Option<DateTime<Utc>>,
     pub updated_at: Option<DateTime<Utc>>,
+    /// The address that the account is to have, where the statement looks for one.
+    pub new_email: Option<String>,
+    pub email_change_sent_at: Option<DateTime<Utc>>,
 }
 
 impl Answer {
@@ -44,6 +47,7 @@ impl Answer {
             user_metadata: object(self.user_metadata),
             created_at: self.created_at.ok_or_else(missing)?,
             updated_at: self.updated_at.ok_or_else(missing)?,
+            email_change: self.new_email.zip(self.email_change_sent_at),
         }))
     }
 

@@ -87,6 +87,8 @@ impl Db {
             user_metadata: Some(row.user_metadata),
             created_at: Some(row.created_at),
             updated_at: Some(row.updated_at),
+            new_email: None,
+            email_change_sent_at: None,
         };
         Ok(Some(Continued { opened_at, user: *answer.user()?, locale }))
     }

@@ -24,6 +24,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("12_signing_keys.sql", include_str!("../../../policies/12_signing_keys.sql")),
     ("13_audit_log.sql", include_str!("../../../policies/13_audit_log.sql")),
     ("14_mail_outbox.sql", include_str!("../../../policies/14_mail_outbox.sql")),
+    ("15_email_changes.sql", include_str!("../../../policies/15_email_changes.sql")),
     ("20_user_profiles.sql", include_str!("../../../policies/20_user_profiles.sql")),
     ("21_user_preferences.sql", include_str!("../../../policies/21_user_preferences.sql")),
     ("30_role_permissions.sql", include_str!("../../../policies/30_role_permissions.sql")),

@@ -97,7 +97,8 @@ impl Db {
                       account.email_confirmed_at as "email_confirmed_at?",
                       account.last_sign_in_at as "last_sign_in_at?", account.raw_app_meta_data as "app_metadata?",
                       account.raw_user_meta_data as "user_metadata?", account.created_at as "created_at?",
-                      account.updated_at as "updated_at?"
+                      account.updated_at as "updated_at?", null::text as new_email,
+                      null::timestamptz as email_change_sent_at
                  from (values (1)) as always (row) left join account on true"#,
             open.email.as_str(),
             UserId::new().0,

@@ -104,9 +104,11 @@ impl Db {
                               u.id as "id?", u.email as "email?", u.email_confirmed_at as "email_confirmed_at?",
                               u.last_sign_in_at as "last_sign_in_at?", u.raw_app_meta_data as "app_metadata?",
                               u.raw_user_meta_data as "user_metadata?", u.created_at as "created_at?",
-                              u.updated_at as "updated_at?"
+                              u.updated_at as "updated_at?", c.new_email as "new_email?",
+                              c.requested_at as "email_change_sent_at?"
                          from auth.users u
                          left join auth.sessions s on s.id = $2 and s.user_id = u.id and s.site = $3
+                         left join auth.email_changes c on c.user_id = u.id and c.expires_at > now()
                         where u.id = $1"#,
                     caller.user.0,
                     caller.session.0,
@@ -163,7 +165,8 @@ impl Db {
                               seen.email_confirmed_at as "email_confirmed_at?",
                               seen.last_sign_in_at as "last_sign_in_at?", seen.raw_app_meta_data as "app_metadata?",
                               seen.raw_user_meta_data as "user_metadata?", seen.created_at as "created_at?",
-                              seen.updated_at as "updated_at?"
+                              seen.updated_at as "updated_at?", null::text as new_email,
+                              null::timestamptz as email_change_sent_at
                          from seen left join moved on true"#,
                     refresh.token.session.0,
                     counter,
@@ -225,7 +228,8 @@ impl Db {
         Ok(ended.map_or(SignedOut::NoSession, SignedOut::Ended))
     }
 
-    /// Removes sessions that ended by age long ago, and makes room for the months of audit to come.
+    /// Removes sessions that ended by age long ago and changes of address that nobody finished, and makes room for the
+    /// months of audit to come.
     pub async fn sweep(&self) -> Result<u64, PortError> {
         // Kept for a month after their end: the list of sessions and support questions look back that far.
         let swept = self
@@ -237,6 +241,7 @@ impl Db {
                 .execute(&self.pool)
             })
             .await?;
+        self.sweep_email_changes().await?;
         self.run(|| sqlx::query!("select auth.prepare_audit_partitions()").execute(&self.pool)).await?;
         Ok(swept.rows_affected())
     }

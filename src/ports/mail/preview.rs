@@ -51,7 +51,7 @@ pub(super) const SAMPLE_SITE: Brand<'static> =
     Brand { name: "Riverside Library", url: "https://library.example.org/" };
 
 /// Every letter in every shape it takes, under the name of its preview file.
-pub(super) fn samples() -> [(&'static str, Letter<'static>); 17] {
+pub(super) fn samples() -> [(&'static str, Letter<'static>); 21] {
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap_or_default();
     let invitation = |role, inviter, message| Letter::Invitation {
         library: SAMPLE_LIBRARY,
@@ -77,12 +77,31 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 17] {
     };
     let staff_changed = |change, link| Letter::StaffChanged { library: SAMPLE_LIBRARY, change, link };
     let promoted = StaffChange::RoleChanged { from: "librarian", to: "owner" };
+    let email_change = |new_address| Letter::EmailChange {
+        code: "402918",
+        valid_for_minutes: 10,
+        requested_at,
+        new_address,
+    };
     let code =
         |code, valid_for_minutes, link| Letter::SignInCode { code, valid_for_minutes, requested_at, link };
     [
         ("sign-in-code", code("402918", 10, None)),
-        ("sign-in-code-link", code("402918", 1, Some("https://library.example.org/sign-in"))),
+        (
+            "sign-in-code-link",
+            code(
+                "402918",
+                1,
+                Some(
+                    "https://library.example.org/confirm?token_hash=dGhpcyBpcyBub3QgYSB0b2tlbiwgb25seSBhIHNhbXBsZQ&type=email",
+                ),
+            ),
+        ),
         ("sign-in-code-long", code("7K3QX9M2RV8TA", 10, None)),
+        ("email-change-current", email_change(Some("ada.lovelace@example.net"))),
+        ("email-change-new", email_change(None)),
+        ("address-changed", Letter::AddressChanged),
+        ("delete-account", Letter::DeleteAccount { code: "402918", valid_for_minutes: 10, requested_at }),
         ("no-account", Letter::NoAccount { sign_up: None, requested_at }),
         ("no-account-sign-up", Letter::NoAccount { sign_up: Some(SAMPLE_SIGN_UP), requested_at }),
         ("invitation", invitation("librarian", Some("Nguyễn Minh An"), Some(SAMPLE_MESSAGE))),

@@ -31,15 +31,25 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 23] = files![
+const FILES: [(&str, &str); 33] = files![
     "layout.html",
     "layout.txt",
+    "parts/code.html",
     "parts/link.html",
     "parts/message.html",
     "parts/message.txt",
     "sign_in_code/subject.txt",
     "sign_in_code/body.txt",
     "sign_in_code/body.html",
+    "email_change/subject.txt",
+    "email_change/body.txt",
+    "email_change/body.html",
+    "address_changed/subject.txt",
+    "address_changed/body.txt",
+    "address_changed/body.html",
+    "delete_account/subject.txt",
+    "delete_account/body.txt",
+    "delete_account/body.html",
     "no_account/subject.txt",
     "no_account/body.txt",
     "no_account/body.html",
@@ -70,7 +80,7 @@ pub struct Brand<'a> {
     pub url: &'a str,
 }
 
-/// A mail that somebody's sign-in causes, or what happens among the staff of a library.
+/// A mail that somebody's sign-in or change of their account causes, or what happens among the staff of a library.
 ///
 /// The texts of people may hold anything: of names 64 characters are shown, of messages 1000, and none as more
 /// than text. A library's name is one of them, and the only one in a subject. A `role` is `owner`, `manager`,
@@ -89,6 +99,28 @@ pub enum Letter<'a> {
         requested_at: DateTime<Utc>,
         /// The page where the code is typed, if the site has one. Its URL must not carry the code.
         link: Option<&'a str>,
+    },
+    /// A code that lets the address of an account be changed: to the address it has, or to the one it is to have.
+    EmailChange {
+        /// ASCII letters and digits, at most 32.
+        code: &'a str,
+        /// How long the code works, counted from `requested_at`; at least 1.
+        valid_for_minutes: u64,
+        /// When the change was asked for.
+        requested_at: DateTime<Utc>,
+        /// In the mail to the present address: the one to come, in ASCII. The mail to the new one does not name the other.
+        new_address: Option<&'a str>,
+    },
+    /// To the address that an account had until now.
+    AddressChanged,
+    /// A code that deletes an account.
+    DeleteAccount {
+        /// ASCII letters and digits, at most 32.
+        code: &'a str,
+        /// How long the code works, counted from `requested_at`; at least 1.
+        valid_for_minutes: u64,
+        /// When it was asked for.
+        requested_at: DateTime<Utc>,
     },
     /// No code, as the address has no account and the site makes none.
     NoAccount {

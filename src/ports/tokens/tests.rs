@@ -23,6 +23,7 @@ fn user() -> User {
         user_metadata: json!({"display_name": "Ada"}).as_object().cloned().unwrap(),
         created_at: at(0),
         updated_at: at(0),
+        email_change: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doorcode::app::App;
 use doorcode::config::Config;
+use doorcode::flows::SharedFlows;
 use doorcode::ports::clock::{Clock, ManualClock};
 use doorcode::ports::mail::Inbox;
 use doorcode::ports::mail::inbox::CaughtMail;
@@ -30,6 +31,8 @@ pub(crate) struct TestApp {
     client: reqwest::Client,
     clock: ManualClock,
     inbox: Option<Inbox>,
+    /// The stories, where a test tells one without HTTP.
+    pub(crate) flows: SharedFlows,
     /// The stores, where they are real servers.
     pub(crate) services: Option<Services>,
     stop: Option<oneshot::Sender<()>>,
@@ -67,7 +70,7 @@ impl TestApp {
         self.stop().await;
         let services = self.services.take().expect("a server on real stores");
         let settings = services.settings();
-        Self::start(Some(services), tempfile::tempdir().unwrap(), settings, changes).await
+        Box::pin(Self::start(Some(services), tempfile::tempdir().unwrap(), settings, changes)).await
     }
 
     async fn start(
@@ -83,7 +86,7 @@ impl TestApp {
             .await
             .unwrap_or_else(|error| panic!("the server does not start: {error:?}"))
             .with_mail_retries(vec![Duration::from_millis(50)]);
-        let (address, inbox) = (app.local_addr().unwrap(), app.inbox());
+        let (address, inbox, flows) = (app.local_addr().unwrap(), app.inbox(), app.flows());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
             app.run(async {
@@ -92,8 +95,22 @@ impl TestApp {
             .await
             .unwrap();
         });
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
-        Self { address, client, clock, inbox, services, stop: Some(stop), served: Some(served), _data: data }
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            address,
+            client,
+            clock,
+            inbox,
+            flows,
+            services,
+            stop: Some(stop),
+            served: Some(served),
+            _data: data,
+        }
     }
 
     /// Lets time pass, for the server and its stores.
@@ -169,6 +186,20 @@ impl TestApp {
         let bearer = format!("Bearer {token}");
         let path = format!("/auth/v1/logout{scope}");
         self.send(host, Method::POST, &path, &[("authorization", &bearer)], None).await
+    }
+
+    /// Sends a request with an access token.
+    pub(crate) async fn as_bearer(
+        &self,
+        host: &str,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let body = body.map(|body| body.to_string());
+        self.send(host, method, path, &[("authorization", &bearer)], body).await
     }
 
     /// Asks for a code and signs in with it.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -97,6 +97,25 @@ impl Process {
         Ok((answer.status(), answer.json().await.unwrap_or(Value::Null)))
     }
 
+    /// Sends JSON with an access token and reads JSON.
+    pub(crate) async fn as_bearer(
+        &self,
+        host: &str,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.address))
+            .header("host", host)
+            .header("x-supabase-api-version", "2024-01-01")
+            .bearer_auth(token);
+        let answer = request.body(body.to_string()).timeout(Duration::from_secs(30)).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or(Value::Null))
+    }
+
     pub(crate) async fn verify(&self, host: &str, email: &str, code: &str) -> (StatusCode, Value) {
         self.post(host, "/auth/v1/verify", json!({"type": "email", "email": email, "token": code})).await
     }
@@ -115,27 +134,26 @@ impl Process {
 
     /// The code of the newest mail to an address in the server's own inbox.
     pub(crate) async fn code_from_inbox(&self, email: &str) -> String {
+        self.nth_code_from_inbox(email, 1).await
+    }
+
+    /// The code of the newest mail to an address, once there are so many.
+    pub(crate) async fn nth_code_from_inbox(&self, email: &str, count: usize) -> String {
         let log = self.log();
         let inbox =
             log.split_whitespace().find(|word| word.starts_with("http://localhost:")).unwrap().to_owned();
+        let get =
+            async |url: String| -> Value { self.client.get(url).send().await.unwrap().json().await.unwrap() };
         for _ in 0..400 {
-            let url = format!("{inbox}/api/v1/search?query=to:{email}");
-            let found: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
-            if let Some(id) = found["messages"][0]["ID"].as_str() {
-                let mail: Value = self
-                    .client
-                    .get(format!("{inbox}/api/v1/message/{id}"))
-                    .send()
-                    .await
-                    .unwrap()
-                    .json()
-                    .await
-                    .unwrap();
+            let found = get(format!("{inbox}/api/v1/search?query=to:{email}")).await;
+            if let Some(messages) = found["messages"].as_array().filter(|messages| messages.len() >= count) {
+                let id = messages[0]["ID"].as_str().unwrap();
+                let mail = get(format!("{inbox}/api/v1/message/{id}")).await;
                 return code_in(mail["Text"].as_str().unwrap());
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("no mail to {email} came");
+        panic!("mail {count} to {email} did not come");
     }
 
     /// As a crash or a pulled plug.

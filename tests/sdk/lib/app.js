@@ -5,8 +5,8 @@ import { createClient } from '@supabase/supabase-js';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ws from 'ws';
-import { KEYS, startServer } from './server.js';
-import { codeIn } from './mail.js';
+import { KEYS, startServer } from '../../node/server.js';
+import { codeIn } from '../../node/mail.js';
 
 const ANSWERS_WITHIN_MS = 20_000;
 let clients = 0;
@@ -76,7 +76,7 @@ export class App {
   }
 
   /** A bare auth client of a site, with the recorder of its calls as `http`. */
-  client(site = 'reader', server = this.server) {
+  client(site = 'reader', server = this.server, options = {}) {
     const http = new Recorder(this.secrets);
     const auth = new AuthClient({
       url: server.authUrl,
@@ -85,6 +85,7 @@ export class App {
       persistSession: false, // kept in memory, by this client alone
       autoRefreshToken: false,
       storageKey: `client-${++clients}`, // the cache of public keys is shared by this name
+      ...options,
     });
     return { auth, http };
   }

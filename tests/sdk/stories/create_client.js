@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { accepted, isOver, isUser } from '../lib/expect.js';
-import { KEYS } from '../lib/server.js';
+import { KEYS } from '../../node/server.js';
 
 export function createClientStories(app) {
   describe('createClient', () => {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { KEYS, LISTED_ORIGIN } from '../lib/server.js';
+import { KEYS, LISTED_ORIGIN } from '../../node/server.js';
 import { refused } from '../lib/expect.js';
 
 const UNLISTED_ORIGIN = 'https://evil.example';

@@ -79,8 +79,8 @@ impl<'a> Filling<'a> {
                 filling.set("lifetime", filling.duration(minutes.saturating_mul(60))?);
             }
             Page::Invitation { library, role, inviter, standing, .. } => {
-                // Of an invitation that is over nothing is told.
-                if !matches!(standing, InvitationStanding::Ended) {
+                // Of an invitation that is over nothing is told, nor to whoever just has the link.
+                if !matches!(standing, InvitationStanding::Ended | InvitationStanding::SignedOut { .. }) {
                     filling.set("role", filling.phrase("roles_in_text", role)?);
                 }
                 filling.set("library", short_name(library));

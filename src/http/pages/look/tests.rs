@@ -230,7 +230,12 @@ fn a_notice_about_a_field_stands_beside_it_and_names_it() {
     assert!(html.contains("id=\"email-error\" role=\"alert\"") && !html.contains("class=\"notice"));
 
     let notice = Notice::new(NoticeKind::Error, "invalid_value").at("display_name");
-    let html = render(&Page::Welcome { form: ProfileForm::default(), notice: Some(notice) }).unwrap();
+    let html = render(&Page::Welcome {
+        form: ProfileForm::default(),
+        redirect_to: String::new(),
+        notice: Some(notice),
+    })
+    .unwrap();
     assert!(html.contains("<a href=\"#display_name\">“Name” cannot be saved like this."), "{html}");
     assert!(html.contains("aria-describedby=\"display_name-error display_name-hint\""), "{html}");
 }

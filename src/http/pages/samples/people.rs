@@ -35,7 +35,7 @@ pub(super) fn account(
 ) -> Page {
     let session = |id: &str, device: &str, ip: &str, days: i64, current| SessionLine {
         id: id.to_owned(),
-        site: "Reader".to_owned(),
+        site: "City Library".to_owned(),
         device: device.to_owned(),
         ip: ip.to_owned(),
         opened_at: at(-days),

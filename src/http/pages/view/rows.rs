@@ -44,7 +44,7 @@ pub(in crate::http::pages) struct SessionLine {
     pub id: String,
     /// The site's name.
     pub site: String,
-    /// What it runs on, such as "Firefox, Windows"; empty where that cannot be told.
+    /// What it runs on, such as "Firefox on Windows"; empty where that cannot be told.
     pub device: String,
     pub ip: String,
     pub opened_at: DateTime<Utc>,

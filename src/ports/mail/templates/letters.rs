@@ -25,6 +25,9 @@ impl Letter<'_> {
     pub(super) fn folder(&self) -> &'static str {
         match self {
             Self::SignInCode { .. } => "sign_in_code",
+            Self::EmailChange { .. } => "email_change",
+            Self::AddressChanged => "address_changed",
+            Self::DeleteAccount { .. } => "delete_account",
             Self::NoAccount { .. } => "no_account",
             Self::Invitation { .. } => "invitation",
             Self::AccessRequested { .. } => "access_requested",
@@ -36,6 +39,8 @@ impl Letter<'_> {
     /// The section of the words that only this form of the letter has.
     fn form(&self) -> Option<&'static str> {
         match self {
+            Self::EmailChange { new_address: Some(_), .. } => Some("email_change_current"),
+            Self::EmailChange { new_address: None, .. } => Some("email_change_new"),
             Self::AccessDecided { approved: true, .. } => Some("access_approved"),
             Self::AccessDecided { approved: false, .. } => Some("access_declined"),
             Self::StaffChanged { change, .. } => Some(match change {
@@ -58,15 +63,20 @@ pub(super) fn context(
     let mut draft = Draft::new(words, Site::of(brand)?);
     match letter {
         Letter::SignInCode { code, valid_for_minutes: minutes, requested_at, link } => {
-            if !matches!(code.len(), 1..=32) || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                return Err(TemplateError::Value("code"));
-            }
-            draft.values.insert("minutes", minutes.to_string());
-            draft.values.insert("until", draft.at(&expiry(*requested_at, *minutes)?, "time")?);
-            draft.fact("requested_label", draft.at(requested_at, "date_time")?);
-            draft.context.insert("code", code);
-            draft.context.insert("minutes", minutes);
+            draft.code(code, *minutes, *requested_at)?;
             draft.context.insert("link", &link.map(parse_url).transpose()?.map(String::from));
+        }
+        Letter::EmailChange { code, valid_for_minutes: minutes, requested_at, new_address } => {
+            draft.code(code, *minutes, *requested_at)?;
+            if let Some(address) = new_address {
+                let address = check_address(address)?;
+                draft.values.insert("new_email", address.to_owned());
+                draft.fact("new_address_label", address.to_owned());
+            }
+        }
+        Letter::AddressChanged => {}
+        Letter::DeleteAccount { code, valid_for_minutes: minutes, requested_at } => {
+            draft.code(code, *minutes, *requested_at)?;
         }
         Letter::NoAccount { sign_up, requested_at } => {
             draft.fact("requested_label", draft.at(requested_at, "date_time")?);
@@ -169,6 +179,18 @@ impl<'a> Draft<'a> {
 
     fn fact(&mut self, label: &'static str, value: String) {
         self.facts.push(Fact { label, value });
+    }
+
+    fn code(&mut self, code: &str, minutes: u64, requested_at: DateTime<Utc>) -> Result<(), TemplateError> {
+        if !matches!(code.len(), 1..=32) || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(TemplateError::Value("code"));
+        }
+        self.values.insert("minutes", minutes.to_string());
+        self.values.insert("until", self.at(&expiry(requested_at, minutes)?, "time")?);
+        self.fact("requested_label", self.at(&requested_at, "date_time")?);
+        self.context.insert("code", code);
+        self.context.insert("minutes", &minutes);
+        Ok(())
     }
 
     fn library(&mut self, name: &str) -> Result<(), TemplateError> {

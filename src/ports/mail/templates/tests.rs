@@ -26,7 +26,12 @@ fn all() -> Vec<(Letter<'static>, Locale, Brand<'static>, RenderedMail)> {
 #[test]
 fn a_code_is_in_each_body_once_and_nowhere_a_preview_shows_it() {
     for (letter, _, _, mail) in all() {
-        let Letter::SignInCode { code, .. } = letter else { continue };
+        let (Letter::SignInCode { code, .. }
+        | Letter::EmailChange { code, .. }
+        | Letter::DeleteAccount { code, .. }) = letter
+        else {
+            continue;
+        };
         assert!(!mail.subject.contains(code));
         assert!(mail.text.contains(&format!("\n\n    {code}\n\n")));
         assert_eq!(mail.text.matches(code).count(), 1);
@@ -60,7 +65,11 @@ fn a_mail_names_its_site_and_time_and_loads_nothing() {
     for (letter, locale, brand, mail) in all() {
         let timeless = !matches!(
             letter,
-            Letter::SignInCode { .. } | Letter::NoAccount { .. } | Letter::Invitation { .. }
+            Letter::SignInCode { .. }
+                | Letter::EmailChange { .. }
+                | Letter::DeleteAccount { .. }
+                | Letter::NoAccount { .. }
+                | Letter::Invitation { .. }
         );
         for part in [&mail.text, &mail.html] {
             assert!(timeless || part.replace('\u{a0}', " ").contains("15:25 UTC"), "{part}");
@@ -70,6 +79,17 @@ fn a_mail_names_its_site_and_time_and_loads_nothing() {
         for loader in ["src=", "<link", "<img", "<script", "@import", "url(", "@font-face"] {
             assert!(!mail.html.contains(loader), "{loader}");
         }
+    }
+}
+
+#[test]
+fn only_the_present_owner_of_an_account_reads_which_address_it_is_to_have() {
+    for (letter, _, _, mail) in all() {
+        let Letter::EmailChange { new_address, .. } = letter else { continue };
+        for part in [&mail.text, &mail.html] {
+            assert_eq!(part.contains("ada.lovelace@example.net"), new_address.is_some(), "{part}");
+        }
+        assert!(!mail.subject.contains("ada.lovelace"));
     }
 }
 

@@ -38,6 +38,7 @@ fn pages() -> Vec<Page> {
     };
     let session = SessionLine {
         id: text(),
+        site: text(),
         device: text(),
         ip: text(),
         opened_at: when,
@@ -51,6 +52,7 @@ fn pages() -> Vec<Page> {
         asked_at: when,
         decided_at: None,
         note: Some(text()),
+        version: 1,
     };
     let open = OpenRequest {
         id: text(),
@@ -60,6 +62,7 @@ fn pages() -> Vec<Page> {
         name: Some(text()),
         message: Some(text()),
         asked_at: when,
+        version: 1,
     };
     vec![
         Page::Login {
@@ -70,7 +73,7 @@ fn pages() -> Vec<Page> {
             notice: None,
         },
         Page::Code { email: text(), minutes: 1, resend_in_secs: 1, notice: None },
-        Page::Welcome { form: profile(), notice: None },
+        Page::Welcome { form: profile(), redirect_to: text(), notice: None },
         Page::Account {
             profile: profile(),
             preferences: PreferencesForm::default(),

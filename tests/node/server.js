@@ -54,14 +54,15 @@ function environment(settings) {
   return Object.fromEntries([...inherited, ...own]);
 }
 
-/** Starts a server in `folder` and waits until it is ready. */
+/** Starts a server in `folder` and waits until it is ready. `settings` may be made from its port. */
 export async function startServer({ folder, settings }) {
   const binary = process.env.DOORCODE_TEST_BIN;
-  if (!binary) throw new Error('DOORCODE_TEST_BIN is not set: run this suite with tests/run sdk');
+  if (!binary) throw new Error('DOORCODE_TEST_BIN is not set: run this suite with tests/run');
   const port = await freePort();
+  const own = typeof settings === 'function' ? settings(port) : settings;
   const child = spawn(binary, ['serve'], {
     cwd: folder,
-    env: environment({ ...commonSettings(port), ...settings }),
+    env: environment({ ...commonSettings(port), ...own }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const server = new Server(child, port);

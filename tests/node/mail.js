@@ -7,9 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const ARRIVES_WITHIN_MS = 20_000;
 
-/** The six-digit code of a message, or undefined: some messages have none. */
+/** The six-digit code of a message, which stands on a line of its own, or undefined: some messages have none. */
 export function codeIn(message) {
-  return message.text.match(/(?<![\d#])\d{6}(?!\d)/)?.[0];
+  return message.text.match(/^ {4}(\d{6})$/m)?.[1];
+}
+
+/** The token of the link in a message, or undefined. */
+export function linkTokenIn(message) {
+  return message.text.match(/[?&]token_hash=([\w-]+)/)?.[1];
 }
 
 class Mailbox {

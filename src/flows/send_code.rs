@@ -1,0 +1,103 @@
+//! A new code for one purpose: its keyed hashes into the store and its mail into the queue, in one step.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::request_code::RequestCodeError;
+use super::sealed::{LinkToken, MailFor, MailJob};
+use super::{Flows, system_rng};
+use crate::domain::keys::Sealed;
+use crate::domain::{BrowserId, ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, Slot};
+use crate::ports::codes::{CountSend, Issue, IssueCode, Issued};
+
+/// A code to be sent.
+pub(super) struct NewCode<'a, C> {
+    pub site: &'a Arc<Site>,
+    pub email: &'a EmailAddress,
+    /// The browser that it is to work in, where it was asked for on a hosted page.
+    pub browser: Option<BrowserId>,
+    /// What its mail says, and so what the code is for.
+    pub letter: MailFor,
+    /// The language asked for.
+    pub locale: Option<Locale>,
+    /// What claiming it needs to know.
+    pub context: &'a C,
+    pub how: Issue,
+}
+
+impl Flows {
+    /// Sends a code. Nothing happens if it was to replace one and none waits.
+    pub(super) async fn send_code<C: Serialize>(&self, new: NewCode<'_, C>) -> Result<(), RequestCodeError> {
+        let NewCode { site, email, .. } = new;
+        let mut rng = system_rng();
+        let challenge = ChallengeId::new();
+        let slot = new.letter.slot();
+        let address = self.keys.address_tag(email);
+        let link = LinkToken::generate(address, &mut rng);
+        let short = SignInCode::generate(CodeKind::Short, &mut rng);
+        let long = SignInCode::generate(CodeKind::Long, &mut rng);
+        let job = |code: &SignInCode| {
+            let job = MailJob {
+                challenge: challenge.0,
+                site: site.id.clone(),
+                email: email.as_str().to_owned(),
+                code: code.expose().to_owned(),
+                // Only signing in can be done by opening a link: what changes or ends an account is typed.
+                link: (slot == Slot::SignIn && site.confirm_page().is_some()).then(|| link.encode()),
+                letter: new.letter.clone(),
+                locale: new.locale.map(|locale| locale.tag().to_owned()),
+                requested_at: self.clock.now(),
+            };
+            self.seal(Sealed::MailJob, "", &job)
+        };
+        let mac = |code: &SignInCode| self.keys.code_mac(&site.id, slot, email, new.browser.as_ref(), code);
+        let issued = self
+            .codes
+            .issue(&IssueCode {
+                address,
+                site: &site.id,
+                slot,
+                site_mails_per_hour: site.mails_per_hour,
+                challenge,
+                short_mac: &mac(&short),
+                long_mac: &mac(&long),
+                link_mac: &self.keys.link_mac(&site.id, slot, &link.secret),
+                context: &self.seal(Sealed::Challenge, &context_of(site, slot), new.context)?,
+                short_job: &job(&short)?,
+                long_job: &job(&long)?,
+                how: new.how,
+            })
+            .await?;
+        refusal(issued)
+    }
+
+    /// Counts a sending that has not happened: for a code that follows, or an answer that is worth as much to a stranger.
+    pub(super) async fn count_send(
+        &self,
+        site: &Site,
+        email: &EmailAddress,
+        slot: Slot,
+    ) -> Result<(), RequestCodeError> {
+        let send = CountSend {
+            address: self.keys.address_tag(email),
+            site: &site.id,
+            slot,
+            site_mails_per_hour: site.mails_per_hour,
+        };
+        refusal(self.codes.count_send(&send).await?)
+    }
+}
+
+/// What a challenge's sealed text is bound to: another site or purpose cannot open it.
+pub(super) fn context_of(site: &Site, slot: Slot) -> String {
+    format!("{}:{}", site.id, slot.as_str())
+}
+
+fn refusal(issued: Issued) -> Result<(), RequestCodeError> {
+    match issued {
+        Issued::Queued(_) | Issued::Counted | Issued::NothingToReplace => Ok(()),
+        Issued::TooSoon(wait) => Err(RequestCodeError::TooSoon(wait)),
+        Issued::SiteBudget(wait) => Err(RequestCodeError::SiteBudget(wait)),
+    }
+}
