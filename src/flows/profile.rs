@@ -20,7 +20,7 @@ pub struct Caller {
     /// The site it was issued for and presented on.
     pub site: Arc<Site>,
     /// What it says.
-    pub claims: Claims,
+    pub claims: Arc<Claims>,
     /// Who presents it.
     pub visitor: Visitor,
 }
@@ -55,7 +55,7 @@ impl Flows {
     /// Begins a transaction in the caller's name.
     pub(super) async fn admit(&self, caller: &Caller) -> Result<CallerTx, LibraryError> {
         let (user, session) = caller.claims.bearer();
-        let claims = serde_json::to_string(&caller.claims)
+        let claims = serde_json::to_string(&*caller.claims)
             .map_err(|error| PortError::unexpected(Dependency::Database, error))?;
         let identity = Identity {
             claims: &claims,
