@@ -1,9 +1,10 @@
 //! Whose identity a pooled connection has: nobody's, but for the length of a transaction.
 
+use std::task::Poll;
 use std::time::Duration;
 
-use doorcode::domain::{SessionId, UserId};
-use doorcode::ports::db::{Admitted, Bearer, Db as ServerDb, DbSettings, Identity};
+use doorcode::domain::{SessionId, SignOutScope, UserId};
+use doorcode::ports::db::{Admitted, Bearer, Db as ServerDb, DbSettings, Identity, SignedOut};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinSet;
@@ -47,13 +48,10 @@ async fn at_once<Work: Future<Output = ()> + Send + 'static>(request: impl Fn(us
     assert!(cut >= 50, "only {cut} requests were cut off");
 }
 
-/// By the code that the server runs for every request of its library API.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t36_the_server_acts_for_nobody_but_the_caller() {
-    let mut db = Db::on_services().await;
-    let people = make_people(&mut db).await;
+/// The server's own connections, and a session for everybody.
+async fn server_with_sessions(db: &mut Db, people: &[Uuid], pool_size: u32) -> (ServerDb, Vec<Uuid>) {
     let mut sessions = Vec::new();
-    for person in &people {
+    for person in people {
         let session = Uuid::new_v4();
         db.run(&format!(
             "insert into auth.sessions (id, user_id, site, challenge_id, not_after)
@@ -65,36 +63,119 @@ async fn t36_the_server_acts_for_nobody_but_the_caller() {
     }
     let server = ServerDb::new(&DbSettings {
         url: login_url(&db.services.as_ref().unwrap().name).into(),
-        pool_size: 4,
+        pool_size,
         acquire_timeout: Duration::from_secs(60),
         statement_timeout: Duration::from_secs(10),
         keep_open: false,
-    })
-    .unwrap();
+    });
+    (server.unwrap(), sessions)
+}
+
+/// A request of the library API: reads a few times, and commits or, as after an error, is dropped.
+async fn as_person(server: ServerDb, person: Uuid, session: Uuid, commit: bool) {
+    let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
+    let claims = reading(person).to_string();
+    let identity = Identity { claims: &claims, ip: [192, 0, 2, 1].into(), user_agent: None };
+    let Admitted::Yes(mut transaction) = server.admit(&bearer, &identity).await.unwrap() else {
+        panic!("not admitted");
+    };
+    for _ in 0..3 {
+        assert_eq!(transaction.own_profile().await.unwrap().id, UserId(person));
+    }
+    if commit {
+        transaction.commit().await.unwrap();
+    }
+}
+
+/// By the code that the server runs for every request of its library API.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_the_server_acts_for_nobody_but_the_caller() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let (server, sessions) = server_with_sessions(&mut db, &people, 4).await;
     at_once(|request| {
-        let (server, person, session) =
-            (server.clone(), people[request % PEOPLE], sessions[request % PEOPLE]);
-        async move {
-            let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
-            let claims = reading(person).to_string();
-            let identity = Identity { claims: &claims, ip: [192, 0, 2, 1].into(), user_agent: None };
-            let Admitted::Yes(mut transaction) = server.admit(&bearer, &identity).await.unwrap() else {
-                panic!("not admitted");
-            };
-            for _ in 0..3 {
-                assert_eq!(transaction.own_profile().await.unwrap().id, UserId(person));
-            }
-            // The others are dropped, as after an error.
-            if !request.is_multiple_of(3) {
-                transaction.commit().await.unwrap();
-            }
-        }
+        let (person, session) = (people[request % PEOPLE], sessions[request % PEOPLE]);
+        as_person(server.clone(), person, session, !request.is_multiple_of(3))
     })
     .await;
     // What the server does on its own account needs its own role, on each connection.
     for check in futures_util::future::join_all((0..40).map(|_| server.check())).await {
         check.unwrap();
     }
+}
+
+/// A transaction that stayed open would swallow what the next request writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_wherever_a_request_is_cut_off_its_transaction_ends_and_the_next_one_is_kept() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let (server, sessions) = server_with_sessions(&mut db, &people, 1).await;
+    let services = db.services.as_ref().unwrap();
+    let mut was_cut = 0;
+    for polls in 0..40 {
+        let (person, session) = (people[polls], sessions[polls]);
+        let cut = cut_after(polls, as_person(server.clone(), person, session, true)).await;
+        was_cut += u32::from(cut);
+        let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
+        let ended = server.sign_out(&bearer, SignOutScope::Local, None).await.unwrap();
+        assert_eq!(ended, SignedOut::Ended(1), "cut off after {polls} polls");
+        let seen: i64 = sqlx::query_scalar("select count(*) from auth.sessions where id = $1")
+            .bind(session)
+            .fetch_one(&services.sql)
+            .await
+            .unwrap();
+        assert_eq!(seen, 0, "signed out for nobody but itself, after a cut after {polls} polls");
+    }
+    assert!((2..40).contains(&was_cut), "{was_cut} requests were cut off");
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_no_more_than_allowed_replaced_when_they_die_and_gone_after_the_end() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let (server, _) = server_with_sessions(&mut db, &people, 3).await;
+    let services = db.services.as_ref().unwrap();
+    for _ in 0..5 {
+        for check in futures_util::future::join_all((0..20).map(|_| server.check())).await {
+            check.unwrap();
+        }
+        assert_eq!(services.connections("application_name = 'doorcode'").await, 3);
+        // All at once, while they lie idle and are trusted.
+        let killed =
+            "case when application_name = 'doorcode' and datname = $1 then pg_terminate_backend(pid) end";
+        assert_eq!(services.connections(killed).await, 3);
+        server.check().await.unwrap();
+    }
+    // One is cut off in the middle of a statement of each length; the others need not wait for it.
+    for polls in 0..20 {
+        cut_after(polls, async { server.check().await.unwrap() }).await;
+        server.check().await.unwrap();
+    }
+    assert!(services.connections("application_name = 'doorcode'").await <= 3);
+    server.close().await;
+    server.check().await.unwrap_err();
+    for _ in 0..200 {
+        if services.connections("application_name = 'doorcode'").await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a connection outlived the pool");
+}
+
+/// Polls a request so many times, then drops it; whether it was not done by then.
+async fn cut_after(polls: usize, request: impl Future<Output = ()>) -> bool {
+    let mut request = Box::pin(request);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(true);
+        }
+        left -= 1;
+        request.as_mut().poll(context).map(|()| false)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

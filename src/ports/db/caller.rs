@@ -6,14 +6,14 @@
 use std::net::IpAddr;
 
 use sqlx::postgres::PgConnection;
-use sqlx::{Postgres, Transaction};
 
-use super::{Bearer, Db, db_error};
+use super::pool::Connection;
+use super::{Bearer, Db, db_error, is_broken_connection};
 use crate::ports::PortError;
 
 /// The caller's transaction. Dropped without [`commit`](CallerTx::commit), it never happened.
 pub struct CallerTx {
-    transaction: Transaction<'static, Postgres>,
+    connection: Connection,
 }
 
 /// What PostgreSQL is told about a caller.
@@ -44,9 +44,29 @@ impl Db {
     ///
     /// One statement looks at the session and takes on the identity.
     pub async fn admit(&self, bearer: &Bearer<'_>, identity: &Identity<'_>) -> Result<Admitted, PortError> {
-        let mut transaction = self.run(|| self.pool.begin()).await?;
-        let verdict = self
-            .within_deadline(
+        let begin = || self.begin_as(bearer, identity);
+        let (connection, verdict) = match begin().await {
+            Err(error) if is_broken_connection(&error) => begin().await,
+            first => first,
+        }
+        .map_err(db_error)?;
+        match verdict.as_str() {
+            "ok" => Ok(Admitted::Yes(CallerTx { connection })),
+            "no_user" => Ok(Admitted::NoUser),
+            "banned" => Ok(Admitted::Banned),
+            _ => Ok(Admitted::NoSession),
+        }
+    }
+
+    async fn begin_as(
+        &self,
+        bearer: &Bearer<'_>,
+        identity: &Identity<'_>,
+    ) -> sqlx::Result<(Connection, String)> {
+        self.within_deadline(async {
+            let mut connection = self.pool.acquire().await?;
+            let verdict = async {
+                connection.begin().await?;
                 sqlx::query_scalar!(
                     r#"with bearer as materialized (
                          select case when u.id is null then 'no_user'
@@ -69,28 +89,30 @@ impl Db {
                     identity.ip.to_string(),
                     identity.user_agent.unwrap_or_default(),
                 )
-                .fetch_one(&mut *transaction),
-            )
-            .await
-            .map_err(db_error)?;
-        match verdict.as_str() {
-            "ok" => Ok(Admitted::Yes(CallerTx { transaction })),
-            "no_user" => Ok(Admitted::NoUser),
-            "banned" => Ok(Admitted::Banned),
-            _ => Ok(Admitted::NoSession),
-        }
+                .fetch_one(&mut *connection)
+                .await
+            };
+            match verdict.await {
+                Ok(verdict) => Ok((connection, verdict)),
+                Err(error) => {
+                    connection.give_back_after(&error);
+                    Err(error)
+                }
+            }
+        })
+        .await
     }
 }
 
 impl CallerTx {
     /// Keeps what was done.
     pub async fn commit(self) -> Result<(), PortError> {
-        self.transaction.commit().await.map_err(db_error)
+        self.connection.commit().await.map_err(db_error)
     }
 
     /// The connection, for the statements of this folder.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.transaction
+        &mut self.connection
     }
 
     /// Queues a mail that goes out if, and only if, this transaction is kept.
