@@ -20,7 +20,7 @@ pub struct Caller {
     /// The site it was issued for and presented on.
     pub site: Arc<Site>,
     /// What it says.
-    pub claims: Claims,
+    pub claims: Arc<Claims>,
     /// Who presents it.
     pub visitor: Visitor,
 }
@@ -54,20 +54,8 @@ pub enum LibraryError {
 impl Flows {
     /// Begins a transaction in the caller's name.
     pub(super) async fn admit(&self, caller: &Caller) -> Result<CallerTx, LibraryError> {
-        let (user, session) = caller.claims.bearer();
-        let claims = serde_json::to_string(&caller.claims)
-            .map_err(|error| PortError::unexpected(Dependency::Database, error))?;
-        let identity = Identity {
-            claims: &claims,
-            ip: caller.visitor.ip,
-            user_agent: caller.visitor.user_agent.as_deref(),
-        };
-        match self.db.admit(&Bearer { user, session, site: &caller.site.id }, &identity).await? {
-            Admitted::Yes(transaction) => Ok(transaction),
-            Admitted::NoUser => Err(LibraryError::NoUser),
-            Admitted::NoSession => Err(LibraryError::NoSession),
-            Admitted::Banned => Err(LibraryError::Banned),
-        }
+        let claims = caller.claims_as_json()?;
+        admitted(self.db.admit(&caller.bearer(), &caller.identity(&claims)).await?)
     }
 
     /// The caller's own profile.
@@ -131,6 +119,32 @@ impl Flows {
     /// # Errors
     /// A [`LibraryError`].
     pub async fn permissions(&self, caller: &Caller) -> Result<Value, LibraryError> {
-        Ok(self.admit(caller).await?.permissions().await?)
+        let claims = caller.claims_as_json()?;
+        admitted(self.db.permissions(&caller.bearer(), &caller.identity(&claims)).await?)
+    }
+}
+
+impl Caller {
+    fn bearer(&self) -> Bearer<'_> {
+        let (user, session) = self.claims.bearer();
+        Bearer { user, session, site: &self.site.id }
+    }
+
+    fn claims_as_json(&self) -> Result<String, PortError> {
+        serde_json::to_string(&*self.claims)
+            .map_err(|error| PortError::unexpected(Dependency::Database, error))
+    }
+
+    fn identity<'a>(&'a self, claims: &'a str) -> Identity<'a> {
+        Identity { claims, ip: self.visitor.ip, user_agent: self.visitor.user_agent.as_deref() }
+    }
+}
+
+fn admitted<T>(admitted: Admitted<T>) -> Result<T, LibraryError> {
+    match admitted {
+        Admitted::Yes(admitted) => Ok(admitted),
+        Admitted::NoUser => Err(LibraryError::NoUser),
+        Admitted::NoSession => Err(LibraryError::NoSession),
+        Admitted::Banned => Err(LibraryError::Banned),
     }
 }

@@ -1,6 +1,7 @@
 //! Access tokens: each site signs with its own key and accepts no other site's.
 
 mod key_pair;
+mod verified;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub use self::key_pair::{KeyPair, KeyPairError};
+use self::verified::Verified;
 use crate::domain::{SessionId, Site, TokenAlgorithm, User, UserId};
 use crate::ports::db::StoredSigningKey;
 
@@ -94,6 +96,34 @@ struct SiteKeys {
     signing: HashMap<TokenAlgorithm, SigningKey>,
     verifying: HashMap<String, (Algorithm, DecodingKey)>,
     jwks: Vec<Value>,
+    /// Tokens that these keys were found to have signed.
+    verified: Arc<Verified>,
+}
+
+impl SiteKeys {
+    /// Checks a token's signature, issuer and audience.
+    ///
+    /// The key is found by `kid` among the site's own and fixes the algorithm; nothing in the token's header picks
+    /// either (RFC 8725 §3.1). Issuer, audience and times are checked without leeway: we are their only source.
+    fn verify(&self, site: &Site, token: &str) -> Result<Claims, TokenError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
+        let (algorithm, key) =
+            header.kid.and_then(|kid| self.verifying.get(&kid)).ok_or(TokenError::UnknownKey)?;
+        let mut expected = Validation::new(*algorithm);
+        expected.set_issuer(&[site.issuer()]);
+        expected.set_audience(&[&site.audience]);
+        expected.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // Judged by the injected clock, on every use.
+        expected.validate_exp = false;
+        Ok(jsonwebtoken::decode::<Claims>(token, key, &expected).map_err(refused)?.claims)
+    }
+
+    /// Verifies with the same keys under the same names.
+    fn verifies_like(&self, other: &Self) -> bool {
+        self.verifying.len() == other.verifying.len()
+            && self.jwks.iter().all(|jwk| other.jwks.contains(jwk))
+            && self.verifying.keys().all(|kid| other.verifying.contains_key(kid))
+    }
 }
 
 /// What a site signs with.
@@ -127,8 +157,15 @@ impl Tokens {
                 site.signing.insert(pair.algorithm(), SigningKey { header, pair: pair.clone() });
             }
         }
-        let sites = sites.into_iter().map(|(site, keys)| (site, Arc::new(keys))).collect();
-        *self.sites.write().unwrap_or_else(PoisonError::into_inner) = sites;
+        let mut in_use = self.sites.write().unwrap_or_else(PoisonError::into_inner);
+        // Read again as they were, the keys keep what they have verified. Of a set that changed nothing stays: a token
+        // of a key that is gone is refused at once.
+        for (site, keys) in &mut sites {
+            if let Some(same) = in_use.get(site).filter(|before| before.verifies_like(keys)) {
+                keys.verified = Arc::clone(&same.verified);
+            }
+        }
+        *in_use = sites.into_iter().map(|(site, keys)| (site, Arc::new(keys))).collect();
         Ok(())
     }
 
@@ -165,31 +202,26 @@ impl Tokens {
 
     /// Reads a token presented on `site`.
     ///
-    /// The key is found by `kid` among the site's own and fixes the algorithm; nothing in the token's header picks
-    /// either (RFC 8725 §3.1). Issuer, audience and times are checked without leeway: we are their only source.
+    /// A token seen before is not checked by its key again, as long as the site's keys are the same; its time is.
     ///
     /// # Errors
     /// A [`TokenError`] for everything that is not a live access token of this site.
-    pub fn verify(&self, site: &Site, token: &str, now: DateTime<Utc>) -> Result<Claims, TokenError> {
+    pub fn verify(&self, site: &Site, token: &str, now: DateTime<Utc>) -> Result<Arc<Claims>, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::Malformed);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Malformed)?;
         let keys = self.keys(site);
-        let (algorithm, key) =
-            header.kid.and_then(|kid| keys.verifying.get(&kid)).ok_or(TokenError::UnknownKey)?;
-        let mut expected = Validation::new(*algorithm);
-        expected.set_issuer(&[site.issuer()]);
-        expected.set_audience(&[&site.audience]);
-        expected.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // Judged below by the injected clock.
-        expected.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &expected).map_err(refused)?.claims;
+        let known = keys.verified.find(token);
+        let is_new = known.is_none();
+        let claims = known.map_or_else(|| keys.verify(site, token).map(Arc::new), Ok)?;
         if claims.exp <= now.timestamp() {
             return Err(TokenError::Refused(jsonwebtoken::errors::ErrorKind::ExpiredSignature));
         }
         if claims.site != site.id {
             return Err(TokenError::Refused(jsonwebtoken::errors::ErrorKind::InvalidAudience));
+        }
+        if is_new {
+            keys.verified.insert(token, &claims);
         }
         Ok(claims)
     }

@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-use super::support::TestApp;
 use super::support::app::READER;
-use super::support::process::code_in;
+use super::support::process::{Process, code_in};
 use super::support::services::{mail_folder, setting};
+use super::support::{Services, TestApp};
 
 fn smtp() -> Vec<(&'static str, String)> {
     vec![
@@ -210,4 +210,124 @@ async fn t15_text_of_a_stranger_writes_no_header_and_no_second_mail() {
             "{written}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t40_a_mail_on_its_way_is_not_in_the_log_even_when_all_is_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let services = Services::new().await;
+    let mut all = services.settings();
+    let more = [
+        ("LOG__FILTER", "trace".to_owned()),
+        ("DATABASE__MIGRATE_AT_START", "false".to_owned()),
+        ("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=".to_owned()),
+    ];
+    all.extend(smtp().into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)));
+    let process = Process::start(&all, folder.path()).await;
+    let email = fresh("ada");
+    process.post(READER, "/auth/v1/otp", json!({"email": email})).await;
+    let mail = wait_for_mail(&email, 1).await.remove(0);
+    let (_, log) = process.stop().await;
+    assert!(log.contains("mail sent"), "the log is on: {log}");
+    assert!(!log.contains(&email), "the address is in the log");
+    let words = "Keep this code to yourself";
+    assert!(mail["text"].as_str().unwrap().contains(words), "{mail}");
+    assert!(!log.contains(words), "what the mail says is in the log");
+}
+
+/// A mail server that takes anything, one mail for each connection it is allowed to serve; counts connections, and
+/// mails whose end came with their text.
+#[derive(Default)]
+struct Relay {
+    connections: AtomicUsize,
+    whole: AtomicUsize,
+    torn: AtomicUsize,
+}
+
+impl Relay {
+    /// Speaks with one client; after so many mails it is too busy for more, and hangs up.
+    async fn serve(self: Arc<Self>, mut stream: TcpStream, mails: usize) -> std::io::Result<()> {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+        stream.write_all(b"220 relay ESMTP\r\n").await?;
+        let (mut buffer, mut taken) = (vec![0; 1 << 20], 0);
+        loop {
+            let length = stream.read(&mut buffer).await?;
+            let said = buffer[..length].to_ascii_uppercase();
+            if length == 0 || said.starts_with(b"QUIT") {
+                return Ok(());
+            }
+            let reply: &[u8] = if said.starts_with(b"DATA") {
+                stream.write_all(b"354 go on\r\n").await?;
+                // What one read finds is what one write sent: the machine does not split a few kilobytes to itself.
+                stream.readable().await?;
+                let mut length = stream.read(&mut buffer).await?;
+                let whole = buffer[..length].ends_with(b"\r\n.\r\n");
+                if whole { &self.whole } else { &self.torn }.fetch_add(1, Ordering::SeqCst);
+                while !buffer[..length].ends_with(b"\r\n.\r\n") {
+                    length += stream.read(&mut buffer[length..]).await?;
+                }
+                taken += 1;
+                b"250 taken\r\n"
+            } else if said.starts_with(b"MAIL") && taken == mails {
+                stream.write_all(b"421 too many mails\r\n").await?;
+                return Ok(());
+            } else {
+                b"250 ok\r\n"
+            };
+            stream.write_all(reply).await?;
+        }
+    }
+
+    /// An app that sends its mails here, over one connection at a time.
+    async fn start(mails: usize) -> (Arc<Self>, TestApp) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        let relay = Arc::new(Self::default());
+        let serving = Arc::clone(&relay);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(Arc::clone(&serving).serve(stream, mails));
+            }
+        });
+        let settings = [
+            ("MAIL__TRANSPORT", "smtp"),
+            ("MAIL__SMTP_HOST", "127.0.0.1"),
+            ("MAIL__SMTP_PORT", &port),
+            ("MAIL__SMTP_TLS", "none"),
+            ("MAIL__SMTP_POOL", "1"),
+        ];
+        let app = TestApp::on_services_with(&settings).await;
+        (relay, app)
+    }
+
+    /// Asks for so many codes and waits until as many mails have come.
+    async fn take(&self, app: &TestApp, mails: usize) {
+        for _ in 0..mails {
+            app.request_code(READER, &fresh("ada")).await.assert_ok();
+        }
+        for _ in 0..800 {
+            if self.whole.load(Ordering::SeqCst) + self.torn.load(Ordering::SeqCst) >= mails {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("{} of {mails} mails came", self.whole.load(Ordering::SeqCst));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_mails_go_over_one_connection_and_none_waits_for_its_last_dot() {
+    let (relay, app) = Relay::start(usize::MAX).await;
+    relay.take(&app, 20).await;
+    assert_eq!(relay.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(relay.torn.load(Ordering::SeqCst), 0, "mails whose end came after their text");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_server_that_ends_its_connections_gets_the_next_mail_over_a_new_one() {
+    let (relay, app) = Relay::start(3).await;
+    relay.take(&app, 10).await;
+    assert_eq!(relay.connections.load(Ordering::SeqCst), 4);
+    // Each was taken once, and none had to wait for another try.
+    assert_eq!(relay.whole.load(Ordering::SeqCst), 10);
 }

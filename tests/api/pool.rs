@@ -1,16 +1,17 @@
 //! Whose identity a pooled connection has: nobody's, but for the length of a transaction.
 
+use std::task::Poll;
 use std::time::Duration;
 
-use doorcode::domain::{SessionId, UserId};
-use doorcode::ports::db::{Admitted, Bearer, Db as ServerDb, DbSettings, Identity};
+use doorcode::domain::{SessionId, SignOutScope, UserId};
+use doorcode::ports::db::{Admitted, Bearer, Db as ServerDb, DbSettings, Identity, SignedOut};
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::support::database::{Db, become_role};
-use super::support::libraries::{management, reading};
+use super::support::libraries::{Libraries, management, reading};
 use super::support::services::login_url;
 
 const PEOPLE: usize = 50;
@@ -47,13 +48,10 @@ async fn at_once<Work: Future<Output = ()> + Send + 'static>(request: impl Fn(us
     assert!(cut >= 50, "only {cut} requests were cut off");
 }
 
-/// By the code that the server runs for every request of its library API.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t36_the_server_acts_for_nobody_but_the_caller() {
-    let mut db = Db::on_services().await;
-    let people = make_people(&mut db).await;
+/// The server's own connections, and a session for everybody.
+async fn server_with_sessions(db: &mut Db, people: &[Uuid], pool_size: u32) -> (ServerDb, Vec<Uuid>) {
     let mut sessions = Vec::new();
-    for person in &people {
+    for person in people {
         let session = Uuid::new_v4();
         db.run(&format!(
             "insert into auth.sessions (id, user_id, site, challenge_id, not_after)
@@ -65,36 +63,161 @@ async fn t36_the_server_acts_for_nobody_but_the_caller() {
     }
     let server = ServerDb::new(&DbSettings {
         url: login_url(&db.services.as_ref().unwrap().name).into(),
-        pool_size: 4,
+        pool_size,
         acquire_timeout: Duration::from_secs(60),
         statement_timeout: Duration::from_secs(10),
         keep_open: false,
-    })
-    .unwrap();
+    });
+    (server.unwrap(), sessions)
+}
+
+/// A request of the library API: reads a few times, and commits or, as after an error, is dropped.
+async fn as_person(server: ServerDb, person: Uuid, session: Uuid, commit: bool) {
+    let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
+    let claims = reading(person).to_string();
+    let identity = Identity { claims: &claims, ip: [192, 0, 2, 1].into(), user_agent: None };
+    let Admitted::Yes(mut transaction) = server.admit(&bearer, &identity).await.unwrap() else {
+        panic!("not admitted");
+    };
+    for _ in 0..3 {
+        assert_eq!(transaction.own_profile().await.unwrap().id, UserId(person));
+    }
+    if commit {
+        transaction.commit().await.unwrap();
+    }
+}
+
+/// By the code that the server runs for every request of its library API.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_the_server_acts_for_nobody_but_the_caller() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let (server, sessions) = server_with_sessions(&mut db, &people, 4).await;
     at_once(|request| {
-        let (server, person, session) =
-            (server.clone(), people[request % PEOPLE], sessions[request % PEOPLE]);
-        async move {
-            let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
-            let claims = reading(person).to_string();
-            let identity = Identity { claims: &claims, ip: [192, 0, 2, 1].into(), user_agent: None };
-            let Admitted::Yes(mut transaction) = server.admit(&bearer, &identity).await.unwrap() else {
-                panic!("not admitted");
-            };
-            for _ in 0..3 {
-                assert_eq!(transaction.own_profile().await.unwrap().id, UserId(person));
-            }
-            // The others are dropped, as after an error.
-            if !request.is_multiple_of(3) {
-                transaction.commit().await.unwrap();
-            }
-        }
+        let (person, session) = (people[request % PEOPLE], sessions[request % PEOPLE]);
+        as_person(server.clone(), person, session, !request.is_multiple_of(3))
     })
     .await;
     // What the server does on its own account needs its own role, on each connection.
     for check in futures_util::future::join_all((0..40).map(|_| server.check())).await {
         check.unwrap();
     }
+}
+
+/// A transaction that stayed open would swallow what the next request writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_wherever_a_request_is_cut_off_its_transaction_ends_and_the_next_one_is_kept() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let (server, sessions) = server_with_sessions(&mut db, &people, 1).await;
+    let services = db.services.as_ref().unwrap();
+    let mut was_cut = 0;
+    for polls in 0..40 {
+        let (person, session) = (people[polls], sessions[polls]);
+        let cut = cut_after(polls, as_person(server.clone(), person, session, true)).await;
+        was_cut += u32::from(cut);
+        let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
+        let ended = server.sign_out(&bearer, SignOutScope::Local, None).await.unwrap();
+        assert_eq!(ended, SignedOut::Ended(1), "cut off after {polls} polls");
+        let seen: i64 = sqlx::query_scalar("select count(*) from auth.sessions where id = $1")
+            .bind(session)
+            .fetch_one(&services.sql)
+            .await
+            .unwrap();
+        assert_eq!(seen, 0, "signed out for nobody but itself, after a cut after {polls} polls");
+    }
+    assert!((2..40).contains(&was_cut), "{was_cut} requests were cut off");
+    server.close().await;
+}
+
+/// Over one connection, so that whatever one of them left there would be met by the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t36_permissions_are_the_callers_own_and_nothing_of_the_caller_stays() {
+    let mut db = Db::on_services().await;
+    let libraries = Libraries::fill(&mut db).await;
+    let people = [libraries.owner, libraries.elsewhere, libraries.bystander];
+    let (server, sessions) = server_with_sessions(&mut db, &people, 1).await;
+    let ask = async |person: usize, session: Uuid, claims: String| {
+        let bearer = Bearer { user: UserId(people[person]), session: SessionId(session), site: "reader" };
+        let identity = Identity { claims: &claims, ip: [192, 0, 2, 1].into(), user_agent: Some("x'; --") };
+        server.permissions(&bearer, &identity).await
+    };
+    let expected = [Some("north"), Some("south"), None];
+    // More often than PostgreSQL tries special plans before it settles for one.
+    for round in 0..12 {
+        for (person, code) in expected.iter().enumerate() {
+            let as_staff = management(people[person]).to_string();
+            let Admitted::Yes(found) = ask(person, sessions[person], as_staff).await.unwrap() else {
+                panic!("not admitted");
+            };
+            assert_eq!(found["is_reader"], true);
+            assert_eq!(found["staff_libraries"][0]["code"].as_str(), *code, "{person} in round {round}");
+            // The same person with a token of the other site.
+            let as_reader = reading(people[person]).to_string();
+            let Admitted::Yes(found) = ask(person, sessions[person], as_reader).await.unwrap() else {
+                panic!("not admitted");
+            };
+            assert_eq!(found["is_library_staff"], false);
+            server.check().await.unwrap();
+        }
+        let owner = management(people[0]).to_string();
+        let refused = ask(0, sessions[1], owner.clone()).await.unwrap();
+        assert!(matches!(refused, Admitted::NoSession), "with somebody else's session");
+        // Fails in the middle of it, in the caller's role.
+        assert!(ask(0, sessions[0], "no JSON".to_owned()).await.is_err());
+        server.check().await.unwrap();
+        cut_after(round, async { drop(ask(0, sessions[0], owner).await) }).await;
+        server.check().await.unwrap();
+    }
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_no_more_than_allowed_replaced_when_they_die_and_gone_after_the_end() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let (server, _) = server_with_sessions(&mut db, &people, 3).await;
+    let services = db.services.as_ref().unwrap();
+    for _ in 0..5 {
+        for check in futures_util::future::join_all((0..20).map(|_| server.check())).await {
+            check.unwrap();
+        }
+        assert_eq!(services.connections("application_name = 'doorcode'").await, 3);
+        // All at once, while they lie idle and are trusted.
+        let killed =
+            "case when application_name = 'doorcode' and datname = $1 then pg_terminate_backend(pid) end";
+        assert_eq!(services.connections(killed).await, 3);
+        server.check().await.unwrap();
+    }
+    // One is cut off in the middle of a statement of each length; the others need not wait for it.
+    for polls in 0..20 {
+        cut_after(polls, async { server.check().await.unwrap() }).await;
+        server.check().await.unwrap();
+    }
+    assert!(services.connections("application_name = 'doorcode'").await <= 3);
+    server.close().await;
+    server.check().await.unwrap_err();
+    for _ in 0..200 {
+        if services.connections("application_name = 'doorcode'").await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("a connection outlived the pool");
+}
+
+/// Polls a request so many times, then drops it; whether it was not done by then.
+async fn cut_after(polls: usize, request: impl Future<Output = ()>) -> bool {
+    let mut request = Box::pin(request);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(true);
+        }
+        left -= 1;
+        request.as_mut().poll(context).map(|()| false)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncCommands, RedisError, Script, ScriptInvocation};
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncCommands, IntoConnectionInfo, RedisError, Script, ScriptInvocation};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -60,8 +61,11 @@ impl RedisCodes {
     /// If the URL cannot be read.
     pub fn new(settings: RedisSettings) -> Result<Self, PortError> {
         // The error of a bad URL may quote it, password and all; it is dropped on purpose.
-        let client = redis::Client::open(settings.url.expose_secret())
-            .map_err(|_| PortError::unexpected(Dependency::CodeStore, "the Redis URL cannot be read"))?;
+        let unreadable = |_| PortError::unexpected(Dependency::CodeStore, "the Redis URL cannot be read");
+        let place = settings.url.expose_secret().into_connection_info().map_err(unreadable)?;
+        // All requests share a connection: what one of them sends must not wait until the answer to another is on its way.
+        let place = place.set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = redis::Client::open(place).map_err(unreadable)?;
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(1)))
             .set_response_timeout(Some(settings.timeout))

@@ -30,15 +30,15 @@ impl Db {
         email: &EmailAddress,
     ) -> Result<Option<AccountForMail>, PortError> {
         let language = self
-            .run(|| {
-                sqlx::query_scalar!(
+            .run(|sql| {
+                let statement = sqlx::query_scalar!(
                     r#"select p.interface ->> 'preferred_language' as "language"
                          from auth.users u
                          left join public.user_preferences p on p.id = u.id
                         where u.email = $1"#,
                     email.as_str(),
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         Ok(language.map(|tag| AccountForMail { locale: tag.as_deref().and_then(Locale::parse) }))
@@ -46,12 +46,12 @@ impl Db {
 
     /// Whether an address has an account: for sites that say so.
     pub async fn has_account(&self, email: &EmailAddress) -> Result<bool, PortError> {
-        self.run(|| {
-            sqlx::query_scalar!(
+        self.run(|sql| {
+            let statement = sqlx::query_scalar!(
                 r#"select exists (select from auth.users where email = $1) as "known!""#,
                 email.as_str(),
-            )
-            .fetch_one(&self.pool)
+            );
+            Box::pin(statement.fetch_one(sql))
         })
         .await
     }
@@ -65,8 +65,8 @@ impl Db {
         let metadata = serde_json::Value::Object(change.metadata.as_object().clone());
         let limit = i32::try_from(MAX_METADATA).unwrap_or(i32::MAX);
         let answer = self
-            .run(|| {
-                sqlx::query_as!(
+            .run(|sql| {
+                let statement = sqlx::query_as!(
                     Answer,
                     r#"with seen as (
                          select u.id, coalesce(u.banned_until > now(), false) as banned,
@@ -106,8 +106,8 @@ impl Db {
                     metadata,
                     change.ip.map(|ip| ip.to_string()),
                     limit,
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         Recognised::from_answer(answer)

@@ -5,15 +5,16 @@
 
 use std::net::IpAddr;
 
+use serde_json::Value;
 use sqlx::postgres::PgConnection;
-use sqlx::{Postgres, Transaction};
 
-use super::{Bearer, Db, db_error};
+use super::pool::Connection;
+use super::{Bearer, Db, db_error, is_broken_connection};
 use crate::ports::PortError;
 
 /// The caller's transaction. Dropped without [`commit`](CallerTx::commit), it never happened.
 pub struct CallerTx {
-    transaction: Transaction<'static, Postgres>,
+    connection: Connection,
 }
 
 /// What PostgreSQL is told about a caller.
@@ -28,9 +29,9 @@ pub struct Identity<'a> {
 }
 
 /// Whether a caller may go on at all, before any policy is asked.
-pub enum Admitted {
+pub enum Admitted<T> {
     /// The session lives.
-    Yes(CallerTx),
+    Yes(T),
     /// There is no such account any more.
     NoUser,
     /// The session was ended or has outlived its longest life.
@@ -39,14 +40,90 @@ pub enum Admitted {
     Banned,
 }
 
+impl<T> Admitted<T> {
+    /// By the word of a statement; `admitted` is there if the word is `ok`.
+    fn from_verdict(verdict: &str, admitted: Option<T>) -> Self {
+        match (verdict, admitted) {
+            ("ok", Some(admitted)) => Self::Yes(admitted),
+            ("no_user", _) => Self::NoUser,
+            ("banned", _) => Self::Banned,
+            _ => Self::NoSession,
+        }
+    }
+}
+
 impl Db {
     /// Begins a transaction as the bearer of a token, whose session must still exist.
     ///
     /// One statement looks at the session and takes on the identity.
-    pub async fn admit(&self, bearer: &Bearer<'_>, identity: &Identity<'_>) -> Result<Admitted, PortError> {
-        let mut transaction = self.run(|| self.pool.begin()).await?;
-        let verdict = self
-            .within_deadline(
+    pub async fn admit(
+        &self,
+        bearer: &Bearer<'_>,
+        identity: &Identity<'_>,
+    ) -> Result<Admitted<CallerTx>, PortError> {
+        let begin = || self.begin_as(bearer, identity);
+        let (connection, verdict) = match begin().await {
+            Err(error) if is_broken_connection(&error) => begin().await,
+            first => first,
+        }
+        .map_err(db_error)?;
+        Ok(Admitted::from_verdict(&verdict, Some(CallerTx { connection })))
+    }
+
+    /// What a bearer may do where, fresh from the tables, by the same rules as the policies.
+    ///
+    /// The one question that applications ask again and again, so it is one statement, which is also its transaction: it
+    /// looks at the session, takes on the identity and then asks. That is open to questions to a function only: what a
+    /// statement itself reads is planned, and its policies chosen, before the statement can change its role. The
+    /// function is called for each row of `identity`, of which there is one if the session lives, and none otherwise.
+    pub async fn permissions(
+        &self,
+        bearer: &Bearer<'_>,
+        identity: &Identity<'_>,
+    ) -> Result<Admitted<Value>, PortError> {
+        let row = self
+            .run(|sql| {
+                let statement = sqlx::query!(
+                    r#"with bearer as materialized (
+                         select case when u.id is null then 'no_user'
+                                     when s.id is null or s.not_after <= now() then 'no_session'
+                                     when u.banned_until > now() then 'banned' else 'ok' end as verdict
+                           from (values ($1::uuid)) as token (sub)
+                           left join auth.users u on u.id = token.sub
+                           left join auth.sessions s on s.id = $2 and s.user_id = u.id and s.site = $3
+                       ), identity as materialized (
+                         select set_config('request.jwt.claims', $4, true) as claims,
+                                set_config('request.ip', $5, true) as ip,
+                                set_config('request.user_agent', $6, true) as user_agent,
+                                set_config('role', 'authenticated', true) as role
+                           from bearer where verdict = 'ok'
+                       )
+                       select bearer.verdict as "verdict!",
+                              (select auth.my_permissions() from identity
+                                where claims is not null and role = 'authenticated') as permissions
+                         from bearer"#,
+                    bearer.user.0,
+                    bearer.session.0,
+                    bearer.site,
+                    identity.claims,
+                    identity.ip.to_string(),
+                    identity.user_agent.unwrap_or_default(),
+                );
+                Box::pin(statement.fetch_one(sql))
+            })
+            .await?;
+        Ok(Admitted::from_verdict(&row.verdict, row.permissions))
+    }
+
+    async fn begin_as(
+        &self,
+        bearer: &Bearer<'_>,
+        identity: &Identity<'_>,
+    ) -> sqlx::Result<(Connection, String)> {
+        self.within_deadline(async {
+            let mut connection = self.pool.acquire().await?;
+            let verdict = async {
+                connection.begin().await?;
                 sqlx::query_scalar!(
                     r#"with bearer as materialized (
                          select case when u.id is null then 'no_user'
@@ -69,28 +146,30 @@ impl Db {
                     identity.ip.to_string(),
                     identity.user_agent.unwrap_or_default(),
                 )
-                .fetch_one(&mut *transaction),
-            )
-            .await
-            .map_err(db_error)?;
-        match verdict.as_str() {
-            "ok" => Ok(Admitted::Yes(CallerTx { transaction })),
-            "no_user" => Ok(Admitted::NoUser),
-            "banned" => Ok(Admitted::Banned),
-            _ => Ok(Admitted::NoSession),
-        }
+                .fetch_one(&mut *connection)
+                .await
+            };
+            match verdict.await {
+                Ok(verdict) => Ok((connection, verdict)),
+                Err(error) => {
+                    connection.give_back_after(&error);
+                    Err(error)
+                }
+            }
+        })
+        .await
     }
 }
 
 impl CallerTx {
     /// Keeps what was done.
     pub async fn commit(self) -> Result<(), PortError> {
-        self.transaction.commit().await.map_err(db_error)
+        self.connection.commit().await.map_err(db_error)
     }
 
     /// The connection, for the statements of this folder.
     pub(super) fn connection(&mut self) -> &mut PgConnection {
-        &mut self.transaction
+        &mut self.connection
     }
 
     /// Queues a mail that goes out if, and only if, this transaction is kept.

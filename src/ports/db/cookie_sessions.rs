@@ -43,8 +43,8 @@ impl Db {
     /// session write nothing.
     pub async fn continue_session(&self, claim: &CookieClaim<'_>) -> Result<Option<Continued>, PortError> {
         let row = self
-            .run(|| {
-                sqlx::query!(
+            .run(|sql| {
+                let statement = sqlx::query!(
                     r#"with seen as (
                          select s.id as session_id, s.created_at as opened_at,
                                 coalesce(s.refreshed_at, s.created_at) as seen_at, u.*
@@ -68,8 +68,8 @@ impl Db {
                     claim.idle_secs,
                     claim.user_agent,
                     claim.ip.to_string(),
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -96,8 +96,8 @@ impl Db {
     /// A person's sessions that live, on every site, the last used one first. At most 100.
     pub async fn sessions_of(&self, user: UserId) -> Result<Vec<OwnSession>, PortError> {
         let rows = self
-            .run(|| {
-                sqlx::query!(
+            .run(|sql| {
+                let statement = sqlx::query!(
                     r#"select id, site, user_agent, host(ip) as ip, created_at,
                               coalesce(refreshed_at, created_at) as "seen_at!"
                          from auth.sessions
@@ -105,8 +105,8 @@ impl Db {
                         order by coalesce(refreshed_at, created_at) desc, id
                         limit 100"#,
                     user.0,
-                )
-                .fetch_all(&self.pool)
+                );
+                Box::pin(statement.fetch_all(sql))
             })
             .await?;
         let sessions = rows.into_iter().map(|row| OwnSession {
@@ -135,8 +135,8 @@ impl Db {
             EndSessions::Others => ("others", None),
             EndSessions::All => ("all", None::<Uuid>),
         };
-        self.run(|| {
-            sqlx::query_scalar!(
+        self.run(|sql| {
+            let statement = sqlx::query_scalar!(
                 r#"with own as (
                      select id, user_id, site from auth.sessions where id = $1 and user_id = $2
                    ), ended as (
@@ -157,16 +157,17 @@ impl Db {
                 scope,
                 one,
                 ip.to_string(),
-            )
-            .fetch_one(&self.pool)
+            );
+            Box::pin(statement.fetch_one(sql))
         })
         .await
     }
 
     /// Everything that is kept about a person, as one JSON object.
     pub async fn personal_data(&self, user: UserId) -> Result<serde_json::Value, PortError> {
-        self.run(|| {
-            sqlx::query_scalar!(r#"select auth.personal_data($1) as "data!""#, user.0).fetch_one(&self.pool)
+        self.run(|sql| {
+            let statement = sqlx::query_scalar!(r#"select auth.personal_data($1) as "data!""#, user.0);
+            Box::pin(statement.fetch_one(sql))
         })
         .await
     }

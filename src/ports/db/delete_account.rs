@@ -19,19 +19,14 @@ impl Db {
     pub async fn delete_account(&self, caller: &Bearer<'_>, ip: IpAddr) -> Result<DeletedAccount, PortError> {
         // Not sent again where the connection breaks: if the first sending was done, the second would find nobody and
         // call that a refusal. The caller gives the code back.
-        let deleted = self
-            .within_deadline(
-                sqlx::query_scalar!(
-                    r#"select auth.delete_account($1, $2, $3, $4::text::inet) as "deleted!""#,
-                    caller.user.0,
-                    caller.session.0,
-                    caller.site,
-                    ip.to_string(),
-                )
-                .fetch_one(&self.pool),
-            )
-            .await
-            .map_err(db_error)?;
+        let statement = sqlx::query_scalar!(
+            r#"select auth.delete_account($1, $2, $3, $4::text::inet) as "deleted!""#,
+            caller.user.0,
+            caller.session.0,
+            caller.site,
+            ip.to_string(),
+        );
+        let deleted = self.run_once(|sql| Box::pin(statement.fetch_one(sql))).await.map_err(db_error)?;
         Ok(if deleted { DeletedAccount::Gone } else { DeletedAccount::NoSession })
     }
 }

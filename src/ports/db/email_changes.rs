@@ -55,8 +55,8 @@ impl Db {
         begin: &BeginEmailChange<'_>,
     ) -> Result<BegunEmailChange, PortError> {
         let answer = self
-            .run(|| {
-                sqlx::query_as!(
+            .run(|sql| {
+                let statement = sqlx::query_as!(
                     Answer,
                     r#"with seen as (
                          select u.*, coalesce(u.banned_until > now(), false) as banned,
@@ -90,8 +90,8 @@ impl Db {
                     begin.id,
                     begin.new_email.as_str(),
                     begin.life.as_secs_f64(),
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         match answer {
@@ -108,8 +108,8 @@ impl Db {
         life: Duration,
     ) -> Result<Option<WaitingEmailChange>, PortError> {
         let row = self
-            .run(|| {
-                sqlx::query!(
+            .run(|sql| {
+                let statement = sqlx::query!(
                     r#"with renewed as (
                          update auth.email_changes c set expires_at = now() + make_interval(secs => $3)
                            from auth.users u
@@ -124,8 +124,8 @@ impl Db {
                     current.as_str(),
                     site,
                     life.as_secs_f64(),
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         // An address that we could not have written is as good as none.
@@ -144,14 +144,14 @@ impl Db {
     /// The change of address that a person has asked for, on any site. `None` if there is none, or its time is over.
     pub async fn email_change_of(&self, user: UserId) -> Result<Option<PendingEmail>, PortError> {
         let row = self
-            .run(|| {
-                sqlx::query!(
+            .run(|sql| {
+                let statement = sqlx::query!(
                     r#"select new_email, requested_at, current_proven_at is not null as "current_proven!",
                               new_proven_at is not null as "new_proven!"
                          from auth.email_changes where user_id = $1 and expires_at > now()"#,
                     user.0,
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         Ok(row.and_then(|row| {
@@ -166,13 +166,13 @@ impl Db {
 
     /// Takes a change back, whatever was proven of it; this one, or whichever there is. Whether there was one.
     pub async fn cancel_email_change(&self, user: UserId, id: Option<Uuid>) -> Result<bool, PortError> {
-        self.run(|| {
-            sqlx::query!(
+        self.run(|sql| {
+            let statement = sqlx::query!(
                 "delete from auth.email_changes where user_id = $1 and ($2::uuid is null or id = $2)",
                 user.0,
                 id,
-            )
-            .execute(&self.pool)
+            );
+            Box::pin(statement.execute(sql))
         })
         .await
         .map(|done| done.rows_affected() > 0)
@@ -180,9 +180,10 @@ impl Db {
 
     /// Removes changes whose time is over.
     pub(super) async fn sweep_email_changes(&self) -> Result<(), PortError> {
-        self.run(|| {
-            sqlx::query!("delete from auth.email_changes where expires_at < now() - interval '1 day'")
-                .execute(&self.pool)
+        self.run(|sql| {
+            let statement =
+                sqlx::query!("delete from auth.email_changes where expires_at < now() - interval '1 day'");
+            Box::pin(statement.execute(sql))
         })
         .await
         .map(drop)

@@ -166,12 +166,12 @@ fn quoted_literal(text: &str) -> String {
 pub(super) async fn check_schema(db: &Db) -> Result<(), PortError> {
     let wanted: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
     let applied = db
-        .run(|| {
-            sqlx::query_scalar!(
+        .run(|sql| {
+            let statement = sqlx::query_scalar!(
                 r#"select count(*) as "applied!" from auth.schema_migrations where success and version = any($1)"#,
                 &wanted,
-            )
-            .fetch_one(&db.pool)
+            );
+            Box::pin(statement.fetch_one(sql))
         })
         .await;
     let missing = |count: usize| {

@@ -21,19 +21,19 @@ mod libraries;
 mod migrate;
 mod open_session;
 mod outbox;
+mod pool;
 mod profiles;
 mod prove_email;
 mod rules;
 mod sessions;
 mod signing_keys;
 
-use std::future::Future;
+use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
-use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
 pub use caller::{Admitted, CallerTx, Identity};
@@ -52,6 +52,7 @@ pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
 pub use signing_keys::StoredSigningKey;
 
+use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};
 
 /// How to reach PostgreSQL and how long to wait for it.
@@ -69,16 +70,15 @@ pub struct DbSettings {
     pub keep_open: bool,
 }
 
+/// A statement on its way.
+type Running<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'c>>;
+
 /// A pool of connections under the server's own login role.
 #[derive(Debug, Clone)]
 pub struct Db {
-    pool: PgPool,
+    pool: Pool,
     deadline: Duration,
 }
-
-/// An idle connection is tried before use only after this long: under load no round trip is spent on it, and after a
-/// quiet time, or a restart of PostgreSQL, no request meets a dead one.
-const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 
 impl Db {
     /// Prepares a pool; connections are made when needed.
@@ -105,7 +105,13 @@ impl Db {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Self { pool, deadline: settings.acquire_timeout + settings.statement_timeout })
+        let deadline = settings.acquire_timeout + settings.statement_timeout;
+        let limits = PoolLimits {
+            size: settings.pool_size,
+            acquire_timeout: settings.acquire_timeout,
+            rest_timeout: deadline,
+        };
+        Ok(Self { pool: Pool::new(pool, limits), deadline })
     }
 
     /// Whether PostgreSQL answers and its schema is the one this server was built with.
@@ -122,20 +128,33 @@ impl Db {
     }
 
     /// Runs one statement within its deadline; once more if the connection broke under it.
-    async fn run<T, F, Fut>(&self, statement: F) -> Result<T, PortError>
-    where
-        F: Fn() -> Fut,
-        Fut: Future<Output = sqlx::Result<T>>,
-    {
-        match self.within_deadline(statement()).await {
-            Err(error) if is_broken_connection(&error) => self.within_deadline(statement()).await,
+    async fn run<T>(&self, statement: impl Fn(&mut PgConnection) -> Running<'_, T>) -> Result<T, PortError> {
+        match self.run_once(&statement).await {
+            Err(error) if is_broken_connection(&error) => self.run_once(&statement).await,
             first => first,
         }
         .map_err(db_error)
     }
 
-    async fn within_deadline<T>(&self, statement: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-        tokio::time::timeout(self.deadline, statement).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    /// Runs one statement within its deadline.
+    async fn run_once<T>(
+        &self,
+        statement: impl FnOnce(&mut PgConnection) -> Running<'_, T>,
+    ) -> sqlx::Result<T> {
+        self.within_deadline(async {
+            let mut connection = self.pool.acquire().await?;
+            let outcome = statement(&mut connection).await;
+            match &outcome {
+                Ok(_) => connection.give_back(),
+                Err(error) => connection.give_back_after(error),
+            }
+            outcome
+        })
+        .await
+    }
+
+    async fn within_deadline<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        tokio::time::timeout(self.deadline, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }
 

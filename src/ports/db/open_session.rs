@@ -113,7 +113,7 @@ impl Db {
             open.user_agent,
             open.ip.map(|ip| ip.to_string()),
         );
-        let answer = match self.within_deadline(statement.fetch_one(&self.pool)).await {
+        let answer = match self.run_once(|sql| Box::pin(statement.fetch_one(sql))).await {
             Ok(answer) => answer,
             Err(sqlx::Error::Database(error)) if error.constraint() == Some("sessions_challenge_id_key") => {
                 return Ok(Opened::AlreadyUsed);

@@ -40,8 +40,8 @@ pub struct OutboxMail {
 impl Db {
     /// Takes the mail that is due longest and keeps it from others for `lease`; of two workers, each gets another.
     pub async fn take_mail(&self, lease: Duration) -> Result<Option<OutboxMail>, PortError> {
-        self.run(|| {
-            sqlx::query_as!(
+        self.run(|sql| {
+            let statement = sqlx::query_as!(
                 OutboxMail,
                 r#"update auth.mail_outbox
                       set due_at = now() + make_interval(secs => $1), attempts = attempts + 1
@@ -50,28 +50,28 @@ impl Db {
                 returning id, sealed, attempts,
                           extract(epoch from now() - created_at)::double precision as "age_secs!""#,
                 lease.as_secs_f64(),
-            )
-            .fetch_optional(&self.pool)
+            );
+            Box::pin(statement.fetch_optional(sql))
         })
         .await
     }
 
     /// Sent, or never to be sent: gone.
     pub async fn finish_mail(&self, id: Uuid) -> Result<(), PortError> {
-        self.run(|| sqlx::query!("delete from auth.mail_outbox where id = $1", id).execute(&self.pool))
+        self.run(|sql| Box::pin(sqlx::query!("delete from auth.mail_outbox where id = $1", id).execute(sql)))
             .await
             .map(drop)
     }
 
     /// Not now: due again after `pause`.
     pub async fn put_off_mail(&self, id: Uuid, pause: Duration) -> Result<(), PortError> {
-        self.run(|| {
-            sqlx::query!(
+        self.run(|sql| {
+            let statement = sqlx::query!(
                 "update auth.mail_outbox set due_at = now() + make_interval(secs => $2) where id = $1",
                 id,
                 pause.as_secs_f64(),
-            )
-            .execute(&self.pool)
+            );
+            Box::pin(statement.execute(sql))
         })
         .await
         .map(drop)
@@ -79,14 +79,14 @@ impl Db {
 
     /// Puts these mails in the place of one, all or nothing.
     pub async fn replace_mail(&self, id: Uuid, sealed: &[Vec<u8>]) -> Result<(), PortError> {
-        self.run(|| {
-            sqlx::query!(
+        self.run(|sql| {
+            let statement = sqlx::query!(
                 "with done as (delete from auth.mail_outbox where id = $1 returning id)
                  insert into auth.mail_outbox (sealed) select each.sealed from done, unnest($2::bytea[]) as each (sealed)",
                 id,
                 sealed,
-            )
-            .execute(&self.pool)
+            );
+            Box::pin(statement.execute(sql))
         })
         .await
         .map(drop)
@@ -95,13 +95,13 @@ impl Db {
     /// An account, as a recipient. `None` if it is gone.
     pub async fn find_recipient(&self, user: Uuid) -> Result<Option<Recipient>, PortError> {
         let row = self
-            .run(|| {
-                sqlx::query!(
+            .run(|sql| {
+                let statement = sqlx::query!(
                     r#"select u.email, p.interface ->> 'preferred_language' as "language"
                          from auth.users u left join public.user_preferences p on p.id = u.id where u.id = $1"#,
                     user,
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         Ok(row.and_then(|row| Recipient::of(&row.email, row.language.as_deref())))
@@ -117,15 +117,15 @@ impl Db {
     /// Who hears of an access request: the library's owners and managers.
     pub async fn access_request_deciders(&self, library: Uuid) -> Result<Vec<Recipient>, PortError> {
         let rows = self
-            .run(|| {
-                sqlx::query!(
+            .run(|sql| {
+                let statement = sqlx::query!(
                     r#"select u.email, p.interface ->> 'preferred_language' as "language"
                          from auth.access_request_deciders($1) as decider (id)
                          join auth.users u on u.id = decider.id
                          left join public.user_preferences p on p.id = u.id"#,
                     library,
-                )
-                .fetch_all(&self.pool)
+                );
+                Box::pin(statement.fetch_all(sql))
             })
             .await?;
         Ok(rows.iter().filter_map(|row| Recipient::of(&row.email, row.language.as_deref())).collect())
@@ -133,7 +133,7 @@ impl Db {
 
     /// Ends invitations that have run out.
     pub async fn expire_invitations(&self) -> Result<(), PortError> {
-        self.run(|| sqlx::query_scalar!("select auth.expire_invitations()").fetch_one(&self.pool))
+        self.run(|sql| Box::pin(sqlx::query_scalar!("select auth.expire_invitations()").fetch_one(sql)))
             .await
             .map(drop)
     }

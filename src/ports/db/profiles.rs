@@ -124,11 +124,4 @@ impl CallerTx {
             None => self.own_preferences().await.and(Err(ActError::Stale)),
         }
     }
-
-    /// What the caller may do where: fresh from the tables, by the same rules as the policies.
-    pub async fn permissions(&mut self) -> Result<Value, ActError> {
-        Ok(sqlx::query_scalar!(r#"select auth.my_permissions() as "permissions!""#)
-            .fetch_one(self.connection())
-            .await?)
-    }
 }

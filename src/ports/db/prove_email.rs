@@ -123,7 +123,7 @@ impl Db {
             proven.notice,
         );
         // Never sent twice from here, as when a session is opened.
-        let answer = match self.within_deadline(statement.fetch_one(&self.pool)).await {
+        let answer = match self.run_once(|sql| Box::pin(statement.fetch_one(sql))).await {
             Ok(answer) => answer,
             Err(sqlx::Error::Database(error)) => {
                 return match error.constraint() {

@@ -95,8 +95,8 @@ impl Db {
     /// Whether the bearer of an access token still has a session, and who it is.
     pub async fn recognise(&self, caller: &Bearer<'_>) -> Result<Recognised, PortError> {
         let answer = self
-            .run(|| {
-                sqlx::query_as!(
+            .run(|sql| {
+                let statement = sqlx::query_as!(
                     Answer,
                     r#"select case when s.id is null or s.not_after <= now() then 'no_session'
                                    when u.banned_until > now() then 'banned' else 'ok' end as "verdict!",
@@ -113,8 +113,8 @@ impl Db {
                     caller.user.0,
                     caller.session.0,
                     caller.site,
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         Recognised::from_answer(answer)
@@ -129,8 +129,8 @@ impl Db {
         // A counter beyond the column was never handed out.
         let Ok(counter) = i32::try_from(refresh.token.counter) else { return Ok(Refreshed::NoSession) };
         let answer = self
-            .run(|| {
-                sqlx::query_as!(
+            .run(|sql| {
+                let statement = sqlx::query_as!(
                     Answer,
                     r#"with seen as (
                          select s.id as session_id, s.refresh_counter, s.created_at as opened_at, u.*,
@@ -174,8 +174,8 @@ impl Db {
                     refresh.idle_secs,
                     refresh.user_agent,
                     refresh.ip.map(|ip| ip.to_string()),
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         let Some(answer) = answer else { return Ok(Refreshed::NoSession) };
@@ -199,8 +199,8 @@ impl Db {
         ip: Option<IpAddr>,
     ) -> Result<SignedOut, PortError> {
         let ended = self
-            .run(|| {
-                sqlx::query_scalar!(
+            .run(|sql| {
+                let statement = sqlx::query_scalar!(
                     r#"with own as (
                          select id, user_id, site from auth.sessions where id = $1 and user_id = $2 and site = $3
                        ), ended as (
@@ -221,8 +221,8 @@ impl Db {
                     caller.site,
                     scope.as_str(),
                     ip.map(|ip| ip.to_string()),
-                )
-                .fetch_optional(&self.pool)
+                );
+                Box::pin(statement.fetch_optional(sql))
             })
             .await?;
         Ok(ended.map_or(SignedOut::NoSession, SignedOut::Ended))
@@ -233,16 +233,16 @@ impl Db {
     pub async fn sweep(&self) -> Result<u64, PortError> {
         // Kept for a month after their end: the list of sessions and support questions look back that far.
         let swept = self
-            .run(|| {
-                sqlx::query!(
+            .run(|sql| {
+                let statement = sqlx::query!(
                     "delete from auth.sessions where id in (
                        select id from auth.sessions where not_after < now() - interval '30 days' limit 10000)"
-                )
-                .execute(&self.pool)
+                );
+                Box::pin(statement.execute(sql))
             })
             .await?;
         self.sweep_email_changes().await?;
-        self.run(|| sqlx::query!("select auth.prepare_audit_partitions()").execute(&self.pool)).await?;
+        self.run(|sql| Box::pin(sqlx::query!("select auth.prepare_audit_partitions()").execute(sql))).await?;
         Ok(swept.rows_affected())
     }
 }

@@ -25,21 +25,21 @@ pub struct StoredSigningKey {
 impl Db {
     /// Every key that signs, will sign, or still verifies.
     pub async fn list_signing_keys(&self) -> Result<Vec<StoredSigningKey>, PortError> {
-        self.run(|| {
-            sqlx::query_as!(
+        self.run(|sql| {
+            let statement = sqlx::query_as!(
                 StoredSigningKey,
                 "select kid, site, alg, public_jwk, wrapped_private_key, state
                    from auth.signing_keys where state <> 'gone' order by created_at, kid"
-            )
-            .fetch_all(&self.pool)
+            );
+            Box::pin(statement.fetch_all(sql))
         })
         .await
     }
 
     /// Keeps a new active key, unless another replica was first; then that one counts.
     pub async fn insert_signing_key(&self, key: &StoredSigningKey) -> Result<(), PortError> {
-        self.run(|| {
-            sqlx::query!(
+        self.run(|sql| {
+            let statement = sqlx::query!(
                 "insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key, state)
                  values ($1, $2, $3, $4, $5, 'active')
                  on conflict do nothing",
@@ -48,8 +48,8 @@ impl Db {
                 key.alg,
                 key.public_jwk,
                 key.wrapped_private_key,
-            )
-            .execute(&self.pool)
+            );
+            Box::pin(statement.execute(sql))
         })
         .await
         .map(drop)

@@ -59,7 +59,7 @@ impl Mailer {
     pub async fn send(&self, outgoing: &Outgoing<'_>) -> Result<(), MailError> {
         let message = message(outgoing)?;
         match self {
-            Self::Smtp(smtp) => smtp.send(message).await,
+            Self::Smtp(smtp) => smtp.send(&message).await,
             Self::Inbox(inbox) => {
                 inbox.insert(inbox::CaughtMail {
                     from: inbox::Mailbox {

@@ -27,25 +27,28 @@ fn user() -> User {
     }
 }
 
+fn key(site: &Site, kid: &str) -> (StoredSigningKey, KeyPair) {
+    let pair = KeyPair::generate(site.algorithm).unwrap();
+    let stored = StoredSigningKey {
+        kid: kid.to_owned(),
+        site: site.id.clone(),
+        alg: site.algorithm.as_str().to_owned(),
+        public_jwk: pair.public_jwk(kid),
+        wrapped_private_key: Vec::new(),
+        state: "active".to_owned(),
+    };
+    (stored, pair)
+}
+
 fn tokens(sites: &[(&Site, &str)]) -> Tokens {
     let tokens = Tokens::default();
-    let keys: Vec<_> = sites
-        .iter()
-        .map(|(site, kid)| {
-            let pair = KeyPair::generate(site.algorithm).unwrap();
-            let stored = StoredSigningKey {
-                kid: (*kid).to_owned(),
-                site: site.id.clone(),
-                alg: site.algorithm.as_str().to_owned(),
-                public_jwk: pair.public_jwk(kid),
-                wrapped_private_key: Vec::new(),
-                state: "active".to_owned(),
-            };
-            (stored, pair)
-        })
-        .collect();
+    let keys: Vec<_> = sites.iter().map(|(site, kid)| key(site, kid)).collect();
     tokens.replace(&keys).unwrap();
     tokens
+}
+
+fn remembered(tokens: &Tokens, site: &Site) -> usize {
+    tokens.keys(site).verified.len()
 }
 
 #[test]
@@ -177,4 +180,81 @@ fn a_published_key_has_no_private_part_and_a_wrapped_one_comes_back() {
         let again = KeyPair::from_pkcs8(algorithm, pair.private_pkcs8().to_vec()).unwrap();
         assert_eq!(again.public_jwk("kid1"), jwk);
     }
+}
+
+#[test]
+fn a_remembered_token_ends_with_its_time_and_stays_on_its_site() {
+    let (reader, manage) = (site("reader", TokenAlgorithm::Es256), site("manage", TokenAlgorithm::Es256));
+    let keys = tokens(&[(&reader, "kid1"), (&manage, "kid2")]);
+    let token = keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(-60), at(0)).unwrap().text;
+    let first = keys.verify(&reader, &token, at(1)).unwrap();
+    let again = keys.verify(&reader, &token, at(2)).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "the second time it comes from memory");
+    assert_eq!(keys.verify(&manage, &token, at(2)).unwrap_err(), TokenError::UnknownKey);
+    let renamed = Site { id: "renamed".to_owned(), ..reader.clone() };
+    assert_eq!(keys.verify(&renamed, &token, at(2)).unwrap_err(), TokenError::UnknownKey);
+    let ended = TokenError::Refused(jsonwebtoken::errors::ErrorKind::ExpiredSignature);
+    assert_eq!(keys.verify(&reader, &token, at(3600)).unwrap_err(), ended);
+    assert!(keys.verify(&reader, &token, at(3599)).is_ok());
+}
+
+#[test]
+fn a_remembered_token_is_refused_as_soon_as_its_key_is_gone() {
+    let reader = site("reader", TokenAlgorithm::Es256);
+    let (old, new) = (key(&reader, "kid1"), key(&reader, "kid2"));
+    let tokens = Tokens::default();
+    tokens.replace(std::slice::from_ref(&old)).unwrap();
+    let token = tokens.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(-60), at(0)).unwrap().text;
+    tokens.verify(&reader, &token, at(1)).unwrap();
+    // Read again and unchanged, as every few minutes.
+    tokens.replace(std::slice::from_ref(&old)).unwrap();
+    assert_eq!(remembered(&tokens, &reader), 1);
+    // A check that began with the keys as they were and ends after they were replaced.
+    let late = tokens.keys(&reader);
+    tokens.replace(std::slice::from_ref(&new)).unwrap();
+    late.verified.insert(&token, &Arc::new(late.verify(&reader, &token).unwrap()));
+    assert_eq!(tokens.verify(&reader, &token, at(2)).unwrap_err(), TokenError::UnknownKey);
+    // The same name for another key.
+    tokens.replace(std::slice::from_ref(&old)).unwrap();
+    tokens.verify(&reader, &token, at(3)).unwrap();
+    tokens.replace(&[key(&reader, "kid1")]).unwrap();
+    assert!(matches!(tokens.verify(&reader, &token, at(4)), Err(TokenError::Refused(_))));
+    // No key at all.
+    tokens.replace(&[old]).unwrap();
+    tokens.verify(&reader, &token, at(5)).unwrap();
+    tokens.replace(&[]).unwrap();
+    assert_eq!(tokens.verify(&reader, &token, at(6)).unwrap_err(), TokenError::UnknownKey);
+}
+
+#[test]
+fn only_good_tokens_are_remembered_and_no_more_than_there_is_room_for() {
+    let reader = site("reader", TokenAlgorithm::Es256);
+    let keys = tokens(&[(&reader, "kid1")]);
+    let issue = || keys.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(-60), at(0)).unwrap().text;
+    let token = issue();
+    assert!(keys.verify(&reader, &token, at(3600)).is_err(), "ended before it was first seen");
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let other = issue();
+    let forged = format!("{signed}.{}", other.rsplit_once('.').unwrap().1);
+    assert!(keys.verify(&reader, &forged, at(1)).is_err());
+    assert_eq!(remembered(&keys, &reader), 0);
+    keys.verify(&reader, &token, at(1)).unwrap();
+    // One letter of a remembered token is another token.
+    let shortened = &signature[..signature.len() - 1];
+    assert!(keys.verify(&reader, &format!("{signed}.{shortened}"), at(1)).is_err());
+    assert!(keys.verify(&reader, &forged, at(1)).is_err());
+    assert_eq!(remembered(&keys, &reader), 1);
+    let verified = &keys.keys(&reader).verified;
+    let claims = verified.find(&token).unwrap();
+    for place in 0..3 * verified::MOST_REMEMBERED {
+        verified.insert(&format!("{place}"), &claims);
+        verified.insert(&format!("{place}"), &claims);
+    }
+    assert_eq!(verified.len(), verified::MOST_REMEMBERED);
+    assert!(verified.find("0").is_none(), "the oldest went first");
+    assert!(verified.find(&format!("{}", 3 * verified::MOST_REMEMBERED - 1)).is_some());
+    verified.insert(&"a".repeat(2000), &claims);
+    assert!(verified.find(&"a".repeat(2000)).is_none(), "too long to be kept");
+    // Forgotten is not refused.
+    assert!(keys.verify(&reader, &token, at(2)).is_ok());
 }
