@@ -5,6 +5,7 @@
 mod code;
 mod email;
 pub mod fields;
+mod gate;
 pub mod keys;
 mod library;
 mod locale;
@@ -15,6 +16,9 @@ mod user;
 
 pub use code::{ChallengeId, CodeKind, SignInCode};
 pub use email::{EmailAddress, EmailError};
+pub use gate::{
+    Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
+};
 pub use keys::{AddressTag, KeyRing};
 pub use library::{
     AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{EmailAddress, Locale};
+use super::{EmailAddress, Gate, Locale};
 
 /// What a site is for. Only a token of a management site can use staff rights, whoever holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,8 @@ pub struct Site {
     pub mails_per_hour: u32,
     /// Page of the site that takes a mailed link, if mails are to carry one.
     pub confirm_url: Option<Url>,
+    /// Who may pass to which of its paths, for a proxy that asks.
+    pub gate: Gate,
 }
 
 impl Site {
@@ -256,6 +258,7 @@ pub(crate) mod tests {
             session_max: Duration::from_secs(7200),
             mails_per_hour: 100,
             confirm_url: None,
+            gate: Gate::default(),
         }
     }
 
