@@ -15,3 +15,5 @@ create policy service on auth.users for select to service_role using (true);
 -- Force binds the owner too; maintenance, and the triggers that run as owner, say so here instead of by accident.
 drop policy if exists owner on auth.users;
 create policy owner on auth.users to current_user using (true) with check (true);
+
+grant execute on function auth.personal_data(uuid) to doorcode_server;

@@ -6,10 +6,11 @@
 //! URLs that can hold a password are `SecretString`, so that no `Debug` prints them.
 //!
 //! The files in reading order: `layers` merges, with `values` and `names`; `reader` checks single settings;
-//! `sections`, `stores`, `mail` and `sites` say what there is, `master` what a master secret is, `production`
+//! `sections`, `stores`, `mail`, `sites` and `look` say what there is, `master` what a master secret is, `production`
 //! what a real server must not run with, `problems` how all of it is told.
 
 mod layers;
+mod look;
 mod mail;
 mod master;
 mod names;

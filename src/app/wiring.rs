@@ -156,6 +156,7 @@ fn site_of(id: &str, config: &SiteConfig) -> Site {
         session_max: Duration::from_secs(config.session_max_secs),
         mails_per_hour: config.mails_per_hour,
         confirm_url: config.confirm_url.clone(),
+        look: config.look.clone(),
         gate: config.gate.clone(),
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use super::look;
 use super::problems::{Problem, Problems, shown};
 use super::reader::{Reader, Word};
-use crate::domain::{EmailAddress, Gate, Locale, Rule, SiteKind, TokenAlgorithm};
+use crate::domain::{EmailAddress, Gate, Locale, Look, Rule, SiteKind, TokenAlgorithm};
 
 /// Stands in for a sender that cannot be read.
 const NOBODY: &str = "nobody@localhost.invalid";
@@ -59,6 +60,8 @@ pub struct SiteConfig {
     pub mails_per_hour: u32,
     /// The page that a code mail also links to, if any; without query and fragment.
     pub confirm_url: Option<Url>,
+    /// `logo_file`, `color`, `footer`, `pages` and `library_home`.
+    pub look: Look,
     /// Who may pass to which path of it behind a proxy; `staff` and above on a management site only.
     pub gate: Gate,
 }
@@ -78,13 +81,16 @@ impl SiteConfig {
         let locale = from.parsed("locale", &Locale::ALL.map(Locale::tag).join(" or "), |text| {
             Locale::ALL.into_iter().find(|locale| locale.tag() == text)
         });
+        let url = url.unwrap_or_else(|| Url::parse("http://localhost").expect("a URL in the source"));
+        let origins = from.list("origins", "http(s)://host:port without a path", |text| {
+            parse_origin(text).map(|url| url.origin().ascii_serialization())
+        });
+        let look = look::read(from, &url, &origins);
         let site = Self {
             kind: from.word("kind"),
             name: from.checked("name", "1 to 60 characters", is_name),
-            url: url.unwrap_or_else(|| Url::parse("http://localhost").expect("a URL in the source")),
-            origins: from.list("origins", "http(s)://host:port without a path", |text| {
-                parse_origin(text).map(|url| url.origin().ascii_serialization())
-            }),
+            url,
+            origins,
             publishable_key: from.checked("publishable_key", "8 to 128 of A-Z, a-z, 0-9, _ and -", is_key),
             audience: from.checked("audience", "1 to 128 visible ASCII characters", is_audience),
             sign_up: from.flag("sign_up"),
@@ -99,6 +105,7 @@ impl SiteConfig {
             session_max_secs: from.number("session_max_secs", 300..=63_072_000, "seconds"),
             mails_per_hour: from.number("mails_per_hour", 1..=1_000_000, "an hour"),
             confirm_url: confirm.flatten(),
+            look,
             gate: read_gate(from),
         };
         if site.kind == SiteKind::Reader {

@@ -7,6 +7,8 @@ use crate::domain::{SiteKind, TokenAlgorithm};
 use super::layers::DEFAULTS;
 use super::*;
 
+mod look;
+
 const MASTER: &str = "q3Jm0u8T1yCw7nXzE5aKbLh2PvRfDgSo9iYt4UkMxAc=";
 
 fn shipped(name: &str) -> std::path::PathBuf {

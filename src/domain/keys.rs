@@ -9,7 +9,7 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use aws_lc_rs::{constant_time, hkdf, hmac};
 
-use super::{EmailAddress, SessionId, SignInCode};
+use super::{BrowserId, EmailAddress, SessionId, SignInCode};
 
 /// Bytes of a refresh token's and a link's MAC: 128 bits (RFC 6749 §10.10 asks for at most 2^-128 a guess).
 pub const MAC_LENGTH: usize = 16;
@@ -29,6 +29,8 @@ pub enum Sealed {
     Challenge,
     /// A private signing key at rest.
     SigningKey,
+    /// What a browser keeps between asking for a code and typing it: address, destination.
+    SignIn,
 }
 
 /// A text that could not be opened: tampered with, of another purpose, or sealed under an unknown master.
@@ -41,9 +43,12 @@ struct Derived {
     refresh: hmac::Key,
     addresses: hmac::Key,
     links: hmac::Key,
+    cookies: hmac::Key,
+    forms: hmac::Key,
     mail_jobs: RandomizedNonceKey,
     challenges: RandomizedNonceKey,
     signing_keys: RandomizedNonceKey,
+    sign_ins: RandomizedNonceKey,
 }
 
 impl KeyRing {
@@ -56,12 +61,56 @@ impl KeyRing {
         Self { newest: Derived::from(master), older: older.iter().map(Derived::from).collect() }
     }
 
-    /// The keyed hash under which a code is stored. The same code for another address or site is another hash.
+    /// The keyed hash under which a code is stored. The same code for another address, site or browser is another hash.
+    ///
+    /// A code asked for on a hosted page is bound to its browser; one that a client library asked for is bound to none.
     #[must_use]
-    pub fn code_mac(&self, site: &str, email: &EmailAddress, code: &SignInCode) -> String {
-        let tag =
-            mac(&self.newest.codes, &[site.as_bytes(), email.as_str().as_bytes(), code.expose().as_bytes()]);
-        data_encoding::HEXLOWER.encode(tag.as_ref())
+    pub fn code_mac(
+        &self,
+        site: &str,
+        email: &EmailAddress,
+        browser: Option<&BrowserId>,
+        code: &SignInCode,
+    ) -> String {
+        let browser = browser.map_or(&[][..], |browser| &browser.0);
+        let parts = [site.as_bytes(), email.as_str().as_bytes(), browser, code.expose().as_bytes()];
+        data_encoding::HEXLOWER.encode(mac(&self.newest.codes, &parts).as_ref())
+    }
+
+    /// The MAC in a session cookie of `site`: made under the newest master.
+    #[must_use]
+    pub fn cookie_mac(&self, site: &str, session: SessionId) -> [u8; MAC_LENGTH] {
+        truncated(&cookie_tag(&self.newest, site, session))
+    }
+
+    /// Whether a session cookie's MAC was made by this installation for `site`, under any master of the ring.
+    #[must_use]
+    pub fn knows_cookie_mac(&self, site: &str, session: SessionId, given: &[u8; MAC_LENGTH]) -> bool {
+        self.all().any(|keys| {
+            let expected: [u8; MAC_LENGTH] = truncated(&cookie_tag(keys, site, session));
+            constant_time::verify_slices_are_equal(&expected, given).is_ok()
+        })
+    }
+
+    /// The proof that a form was served to this browser, on this site, to this session or to nobody signed in.
+    #[must_use]
+    pub fn form_mac(&self, site: &str, browser: &BrowserId, session: Option<SessionId>) -> [u8; MAC_LENGTH] {
+        truncated(&form_tag(&self.newest, site, browser, session))
+    }
+
+    /// Whether a form's proof is one that we made, under any master of the ring.
+    #[must_use]
+    pub fn knows_form_mac(
+        &self,
+        site: &str,
+        browser: &BrowserId,
+        session: Option<SessionId>,
+        given: &[u8; MAC_LENGTH],
+    ) -> bool {
+        self.all().any(|keys| {
+            let expected: [u8; MAC_LENGTH] = truncated(&form_tag(keys, site, browser, session));
+            constant_time::verify_slices_are_equal(&expected, given).is_ok()
+        })
     }
 
     /// The name of an address in the store: 128 bits of a keyed hash, so that a dump names nobody.
@@ -174,9 +223,12 @@ impl Derived {
             refresh: signing("refresh mac"),
             addresses: signing("address tag"),
             links: signing("link mac"),
+            cookies: signing("cookie mac"),
+            forms: signing("form mac"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),
+            sign_ins: sealing("sign-in"),
         }
     }
 
@@ -185,12 +237,22 @@ impl Derived {
             Sealed::MailJob => &self.mail_jobs,
             Sealed::Challenge => &self.challenges,
             Sealed::SigningKey => &self.signing_keys,
+            Sealed::SignIn => &self.sign_ins,
         }
     }
 }
 
 fn refresh_tag(keys: &Derived, site: &str, session: SessionId, counter: u32) -> hmac::Tag {
     mac(&keys.refresh, &[site.as_bytes(), session.0.as_bytes(), &counter.to_be_bytes()])
+}
+
+fn cookie_tag(keys: &Derived, site: &str, session: SessionId) -> hmac::Tag {
+    mac(&keys.cookies, &[site.as_bytes(), session.0.as_bytes()])
+}
+
+fn form_tag(keys: &Derived, site: &str, browser: &BrowserId, session: Option<SessionId>) -> hmac::Tag {
+    let session = session.map(|session| session.0.into_bytes());
+    mac(&keys.forms, &[site.as_bytes(), &browser.0, session.as_ref().map_or(&[][..], |bytes| bytes)])
 }
 
 /// HMAC over parts with their lengths, so that moving a byte from one part to the next changes the result.
@@ -251,15 +313,18 @@ mod tests {
     }
 
     #[test]
-    fn a_code_has_another_hash_for_another_site_or_address() {
+    fn a_code_has_another_hash_for_another_site_address_or_browser() {
         let keys = ring(1, &[]);
         let ada = EmailAddress::parse("ada@example.org").expect("address");
         let eve = EmailAddress::parse("eve@example.org").expect("address");
         let code = SignInCode::parse("123456").expect("code");
-        let hash = keys.code_mac("reader", &ada, &code);
-        assert_eq!(hash, keys.code_mac("reader", &ada, &code));
-        assert_ne!(hash, keys.code_mac("management", &ada, &code));
-        assert_ne!(hash, keys.code_mac("reader", &eve, &code));
+        let hash = keys.code_mac("reader", &ada, None, &code);
+        assert_eq!(hash, keys.code_mac("reader", &ada, None, &code));
+        assert_ne!(hash, keys.code_mac("management", &ada, None, &code));
+        assert_ne!(hash, keys.code_mac("reader", &eve, None, &code));
+        let browsers = [BrowserId([1; 16]), BrowserId([2; 16])];
+        let bound = browsers.map(|browser| keys.code_mac("reader", &ada, Some(&browser), &code));
+        assert!(bound[0] != bound[1] && !bound.contains(&hash));
         assert!(!hash.contains("123456"));
     }
 }

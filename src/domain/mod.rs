@@ -2,18 +2,22 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod browser;
 mod code;
+mod destination;
 mod email;
 pub mod fields;
 mod gate;
 pub mod keys;
 mod library;
 mod locale;
+mod look;
 mod profile;
 mod session;
 mod site;
 mod user;
 
+pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode};
 pub use email::{EmailAddress, EmailError};
 pub use gate::{
@@ -24,8 +28,9 @@ pub use library::{
     AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,
 };
 pub use locale::Locale;
+pub use look::{Color, Logo, Look, READABLE};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
-pub use session::{RefreshToken, RefreshTokenError, SessionId, SignOutScope};
+pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;
 pub use site::{Claim, Site, SiteError, SiteKind, Sites, TokenAlgorithm};

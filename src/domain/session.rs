@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::keys::{KeyRing, MAC_LENGTH};
@@ -107,6 +108,23 @@ impl SignOutScope {
             Self::Others => "others",
         }
     }
+}
+
+/// A session, as its owner sees it in a list of all of theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnSession {
+    /// Its id.
+    pub id: SessionId,
+    /// The site it is signed in to.
+    pub site: String,
+    /// What its client calls itself.
+    pub user_agent: Option<String>,
+    /// The network address it was last used from.
+    pub ip: Option<String>,
+    /// When it was opened.
+    pub opened_at: DateTime<Utc>,
+    /// When it was last used.
+    pub seen_at: DateTime<Utc>,
 }
 
 impl fmt::Display for SessionId {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{EmailAddress, Gate, Locale};
+use super::{EmailAddress, Gate, Locale, Look};
 
 /// What a site is for. Only a token of a management site can use staff rights, whoever holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,8 @@ pub struct Site {
     pub mails_per_hour: u32,
     /// Page of the site that takes a mailed link, if mails are to carry one.
     pub confirm_url: Option<Url>,
+    /// How its pages look, and whether there are any.
+    pub look: Look,
     /// Who may pass to which of its paths, for a proxy that asks.
     pub gate: Gate,
 }
@@ -235,6 +237,7 @@ impl Sites {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::domain::Color;
 
     /// A site for tests, at `http://{id}.localhost:8080`.
     pub(crate) fn site(id: &str, kind: SiteKind) -> Site {
@@ -258,6 +261,13 @@ pub(crate) mod tests {
             session_max: Duration::from_secs(7200),
             mails_per_hour: 100,
             confirm_url: None,
+            look: Look {
+                color: Color::rgb(0x1d, 0x4e, 0xd8),
+                logo: None,
+                footer: String::new(),
+                pages: true,
+                library_home: "/?library={code}".to_owned(),
+            },
             gate: Gate::default(),
         }
     }

@@ -4,6 +4,7 @@
 //! tell the same stories.
 
 mod account;
+mod browser_session;
 mod deliver_mail;
 mod deliver_outbox;
 mod housekeeping;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
+pub use self::browser_session::BrowserSession;
 pub use self::deliver_mail::MailWorkers;
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
@@ -43,6 +45,7 @@ use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
 use crate::ports::db::Db;
+pub use crate::ports::db::EndSessions;
 use crate::ports::limits::Limits;
 use crate::ports::tokens::{IssuedToken, TokenError, Tokens};
 
@@ -99,6 +102,8 @@ pub struct SignedIn {
     pub counter: u32,
     /// Its owner.
     pub user: User,
+    /// Whether the account was made for it.
+    pub is_first: bool,
 }
 
 impl Flows {
@@ -119,7 +124,9 @@ impl Flows {
         let OpenedSession { id, opened_at, counter } = *session;
         let access = self.tokens.issue(site, &user, id, opened_at, self.clock.now())?;
         let refresh_token = crate::domain::RefreshToken { session: id, counter }.encode(&site.id, &self.keys);
-        Ok(SignedIn { access, refresh_token, session: id, counter, user })
+        // Both times are the statement's own.
+        let is_first = user.created_at == opened_at;
+        Ok(SignedIn { access, refresh_token, session: id, counter, user, is_first })
     }
 }
 

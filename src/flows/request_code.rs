@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::sealed::{ChallengeContext, LinkToken, MailJob};
 use super::{Flows, Visitor, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, UserMetadata};
+use crate::domain::{BrowserId, ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, UserMetadata};
 use crate::ports::PortError;
 use crate::ports::codes::{IssueCode, Issued};
 use crate::ports::limits::Act;
@@ -25,6 +25,8 @@ pub struct RequestCode<'a> {
     pub create_user: bool,
     /// For a new account only.
     pub metadata: UserMetadata,
+    /// The browser that the code is to work in; `None` for a client library, which has no say in that.
+    pub browser: Option<BrowserId>,
     /// Who asks.
     pub visitor: &'a Visitor,
 }
@@ -52,6 +54,13 @@ pub enum RequestCodeError {
     Unavailable(#[from] PortError),
 }
 
+/// How a code was asked for.
+struct Asked {
+    browser: Option<BrowserId>,
+    locale: Option<Locale>,
+    only_replace: bool,
+}
+
 impl Flows {
     /// Sends a code to an address.
     ///
@@ -73,7 +82,8 @@ impl Flows {
             metadata: ask.metadata.as_object().clone(),
             locale: ask.visitor.locale.map(|locale| locale.tag().to_owned()),
         };
-        self.issue(ask.site, ask.email, ask.visitor.locale, context, false).await
+        let asked = Asked { browser: ask.browser, locale: ask.visitor.locale, only_replace: false };
+        self.issue(ask.site, ask.email, asked, context).await
     }
 
     /// Sends another code in place of one that still waits, for the same purpose; does nothing if none does.
@@ -93,16 +103,16 @@ impl Flows {
             metadata: serde_json::Map::new(),
             locale: None,
         };
-        self.issue(site, email, visitor.locale, unused, true).await
+        let asked = Asked { browser: None, locale: visitor.locale, only_replace: true };
+        self.issue(site, email, asked, unused).await
     }
 
     async fn issue(
         &self,
         site: &Arc<Site>,
         email: &EmailAddress,
-        locale: Option<Locale>,
+        asked: Asked,
         context: ChallengeContext,
-        only_replace: bool,
     ) -> Result<(), RequestCodeError> {
         let mut rng = system_rng();
         let challenge = ChallengeId::new();
@@ -118,11 +128,12 @@ impl Flows {
                 code: code.expose().to_owned(),
                 link: site.confirm_url.is_some().then(|| link.encode()),
                 create: context.create,
-                locale: locale.map(|locale| locale.tag().to_owned()),
+                locale: asked.locale.map(|locale| locale.tag().to_owned()),
                 requested_at: self.clock.now(),
             };
             self.seal(Sealed::MailJob, "", &job)
         };
+        let mac = |code: &SignInCode| self.keys.code_mac(&site.id, email, asked.browser.as_ref(), code);
         let issued = self
             .codes
             .issue(&IssueCode {
@@ -130,13 +141,13 @@ impl Flows {
                 site: &site.id,
                 site_mails_per_hour: site.mails_per_hour,
                 challenge,
-                short_mac: &self.keys.code_mac(&site.id, email, &short),
-                long_mac: &self.keys.code_mac(&site.id, email, &long),
+                short_mac: &mac(&short),
+                long_mac: &mac(&long),
                 link_mac: &self.keys.link_mac(&site.id, &link.secret),
                 context: &self.seal(Sealed::Challenge, &site.id, &context)?,
                 short_job: &job(&short)?,
                 long_job: &job(&long)?,
-                only_replace,
+                only_replace: asked.only_replace,
             })
             .await?;
         match issued {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::sealed::{ChallengeContext, LinkToken};
 use super::{Flows, OpenedSession, SignedIn, Visitor};
 use crate::domain::keys::Sealed;
-use crate::domain::{EmailAddress, Locale, SignInCode, Site, UserMetadata};
+use crate::domain::{BrowserId, EmailAddress, Locale, SignInCode, Site, UserMetadata};
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof};
 use crate::ports::db::{OpenSession, Opened};
 use crate::ports::limits::Act;
@@ -45,6 +45,8 @@ pub struct VerifyCode {
     pub presented: Presented,
     /// Which accounts it may open.
     pub purpose: Purpose,
+    /// The browser that presents it, on a hosted page.
+    pub browser: Option<BrowserId>,
     /// Who presents it.
     pub visitor: Visitor,
 }
@@ -118,7 +120,8 @@ impl Flows {
         let (address, mac, kind) = match &ask.presented {
             Presented::Code(_, None) => return Err(VerifyCodeError::Rejected),
             Presented::Code(email, Some(code)) => {
-                (self.keys.address_tag(email), self.keys.code_mac(site, email, code), Some(code.kind()))
+                let mac = self.keys.code_mac(site, email, ask.browser.as_ref(), code);
+                (self.keys.address_tag(email), mac, Some(code.kind()))
             }
             Presented::Link(text) => {
                 let link = LinkToken::parse(text).ok_or(VerifyCodeError::Rejected)?;

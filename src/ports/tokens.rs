@@ -152,27 +152,8 @@ impl Tokens {
     ) -> Result<IssuedToken, TokenError> {
         let keys = self.keys(site);
         let key = keys.signing.get(&site.algorithm).ok_or(TokenError::UnknownKey)?;
-        let iat = now.timestamp();
-        let life = i64::try_from(site.access_token_life.as_secs()).unwrap_or(i64::MAX);
-        let exp = iat.saturating_add(life);
-        let claims = Claims {
-            iss: site.issuer(),
-            sub: user.id.0,
-            aud: site.audience.clone(),
-            exp,
-            iat,
-            email: user.email.as_str().to_owned(),
-            phone: String::new(),
-            app_metadata: user.app_metadata.clone(),
-            user_metadata: user.user_metadata.clone(),
-            role: "authenticated".to_owned(),
-            aal: "aal1".to_owned(),
-            amr: vec![Amr { method: "otp".to_owned(), timestamp: opened_at.timestamp() }],
-            session_id: session.0,
-            is_anonymous: false,
-            site: site.id.clone(),
-            site_kind: site.kind.as_str().to_owned(),
-        };
+        let claims = Claims::of(site, user, session, opened_at, now);
+        let (life, exp) = (claims.exp - claims.iat, claims.exp);
         // The compact serialisation (RFC 7515 §7.1), with a key that was read once: jsonwebtoken reads it for every token,
         // which takes longer than signing.
         let mut text = format!("{}.{}", key.header, encoded(&claims).map_err(|_| TokenError::Unsigned)?);
@@ -236,6 +217,38 @@ pub struct IssuedToken {
 }
 
 impl Claims {
+    /// What a token of `site` says of a session that was opened, by a proof of the mailbox, at `opened_at`.
+    #[must_use]
+    pub fn of(
+        site: &Site,
+        user: &User,
+        session: SessionId,
+        opened_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let iat = now.timestamp();
+        let life = i64::try_from(site.access_token_life.as_secs()).unwrap_or(i64::MAX);
+        let exp = iat.saturating_add(life);
+        Self {
+            iss: site.issuer(),
+            sub: user.id.0,
+            aud: site.audience.clone(),
+            exp,
+            iat,
+            email: user.email.as_str().to_owned(),
+            phone: String::new(),
+            app_metadata: user.app_metadata.clone(),
+            user_metadata: user.user_metadata.clone(),
+            role: "authenticated".to_owned(),
+            aal: "aal1".to_owned(),
+            amr: vec![Amr { method: "otp".to_owned(), timestamp: opened_at.timestamp() }],
+            session_id: session.0,
+            is_anonymous: false,
+            site: site.id.clone(),
+            site_kind: site.kind.as_str().to_owned(),
+        }
+    }
+
     /// The account and session the token speaks for.
     #[must_use]
     pub fn bearer(&self) -> (UserId, SessionId) {

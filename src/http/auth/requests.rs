@@ -66,6 +66,7 @@ impl Otp<'_> {
             site: self.site,
             email: &self.email,
             create_user: self.create_user,
+            browser: None,
             metadata: self.metadata.clone(),
             visitor: self.visitor,
         }
@@ -131,7 +132,7 @@ impl VerifyBody {
             _ => None,
         };
         match purpose {
-            Some(purpose) => Ok((VerifyCode { site, presented, purpose, visitor }, rejection)),
+            Some(purpose) => Ok((VerifyCode { site, presented, purpose, browser: None, visitor }, rejection)),
             // A kind of proof that this server never hands out is as good as a wrong one.
             None if rejection == Rejection::Code || kind == "email_change" => {
                 Err(rejection.word(VerifyCodeError::Rejected))

@@ -10,6 +10,7 @@
 mod accounts;
 mod answer;
 mod caller;
+mod cookie_sessions;
 mod demo;
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -33,6 +34,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
 pub use caller::{Admitted, CallerTx, Identity};
+pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use demo::{DemoError, fill_demo};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedPostgres;
