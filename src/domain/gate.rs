@@ -144,13 +144,10 @@ impl Gate {
     /// What is demanded for a path.
     #[must_use]
     pub fn required<'a>(&self, target: &'a Target) -> Required<'a> {
-        self.rules
-            .iter()
-            .find_map(|rule| {
-                let library = rule.pattern.matches(&target.segments)?;
-                Some(Required { demand: rule.demand, library })
-            })
-            .unwrap_or(Required { demand: Demand::SignedIn, library: None })
+        self.rules.iter().find(|rule| rule.pattern.matches(&target.segments)).map_or(
+            Required { demand: Demand::SignedIn, library: None },
+            |rule| Required { demand: rule.demand, library: rule.pattern.library_in(&target.segments) },
+        )
     }
 }
 
@@ -265,20 +262,20 @@ impl Pattern {
         Some(Self { segments, and_below })
     }
 
-    /// Whether a path matches, and the library that it names, if the pattern has one.
-    fn matches<'a>(&self, path: &'a [String]) -> Option<Option<&'a str>> {
-        if path.len() < self.segments.len() || (path.len() > self.segments.len() && !self.and_below) {
-            return None;
-        }
-        let mut library = None;
-        for (wanted, segment) in self.segments.iter().zip(path) {
-            match wanted {
-                Segment::Literal(text) if text != segment => return None,
-                Segment::Library => library = Some(segment.as_str()),
-                Segment::Literal(_) | Segment::Any => {}
-            }
-        }
-        Some(library)
+    fn matches(&self, path: &[String]) -> bool {
+        let is_as_long = path.len() == self.segments.len();
+        let is_longer = path.len() > self.segments.len();
+        (is_as_long || (is_longer && self.and_below))
+            && self.segments.iter().zip(path).all(|(wanted, segment)| match wanted {
+                Segment::Literal(text) => text == segment,
+                Segment::Any | Segment::Library => true,
+            })
+    }
+
+    /// The library that a path which matches names.
+    fn library_in<'a>(&self, path: &'a [String]) -> Option<&'a str> {
+        let place = self.segments.iter().position(|segment| *segment == Segment::Library)?;
+        path.get(place).map(String::as_str)
     }
 }
 

@@ -7,6 +7,7 @@ mod account;
 mod browser_session;
 mod deliver_mail;
 mod deliver_outbox;
+mod gate;
 mod housekeeping;
 mod invitations;
 mod library;
@@ -33,6 +34,7 @@ use tokio_util::task::TaskTracker;
 pub use self::account::AccountError;
 pub use self::browser_session::BrowserSession;
 pub use self::deliver_mail::MailWorkers;
+pub use self::gate::{Credential, GateError, GateMemory, Passage};
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
 pub use self::refresh::RefreshError;
@@ -64,6 +66,8 @@ pub struct Flows {
     pub tokens: Tokens,
     /// What one client may do here.
     pub limits: Limits,
+    /// Who was found at the gate in the last second.
+    pub gate_memory: GateMemory,
     /// The time.
     pub clock: Clock,
     /// Life of a code: what the mail says.

@@ -12,6 +12,7 @@ mod code_store;
 mod cors;
 mod crashes;
 mod database;
+mod gate;
 mod library;
 mod library_rules;
 mod limits;

@@ -2,6 +2,7 @@
 
 use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 
+use super::Verdict::{NotStaff, Pass, Refused, SignIn};
 use super::*;
 
 fn gate(lines: &[&str]) -> Gate {
@@ -250,7 +251,6 @@ fn each_demand_lets_through_whom_it_names() {
     let volunteer = rights(&[("north", &["process_loans"])]);
     let powerless = rights(&[("north", &[])]);
     let both = rights(&[("north", &["process_loans"]), ("south", &["manage_staff"])]);
-    use Verdict::{NotStaff, Pass, Refused, SignIn};
     // Nobody known, then a session: no staff, a volunteer of north, one without any permission, one at two libraries.
     for (demand, library, wanted) in [
         (Demand::Public, None, [Pass, Pass, Pass, Pass, Pass]),

@@ -13,11 +13,12 @@ use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use self::answers::{Empty, KeySetAnswer, NoContent, SessionAnswer};
-pub(super) use self::bearer::Bearer;
+pub(super) use self::bearer::{Bearer, bearer_token};
 pub(super) use self::errors::render;
 use self::objects::{KeySet, Settings, UserObject};
 use self::requests::{OtpBody, RefreshBody, ResendBody, UpdateUserBody, VerifyBody};
 use super::body::Body;
+use super::forward_auth::GateApi;
 use super::health::{self, Health, Live, ReadyAnswer};
 use super::site::ForSite;
 use super::{Problem, visitor};
@@ -28,8 +29,9 @@ use crate::flows::SharedFlows;
 pub(super) const PATH: &str = "/auth/v1";
 
 /// The API, for the document and for serving.
-pub(super) fn api(flows: SharedFlows) -> OpenApiService<AuthApi, ()> {
-    OpenApiService::new(AuthApi { flows }, "Doorcode", env!("CARGO_PKG_VERSION"))
+pub(super) fn api(flows: SharedFlows) -> OpenApiService<(AuthApi, GateApi), ()> {
+    let parts = (AuthApi { flows: SharedFlows::clone(&flows) }, GateApi { flows });
+    OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION"))
 }
 
 /// The API, ready to be nested under a path.

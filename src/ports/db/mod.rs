@@ -14,6 +14,7 @@ mod cookie_sessions;
 mod demo;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod gate;
 mod invitations;
 mod libraries;
 mod migrate;
@@ -38,6 +39,7 @@ pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use demo::{DemoError, fill_demo};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedPostgres;
+pub use gate::{AtGate, GateClaim};
 pub use invitations::NewInvitation;
 pub use migrate::{MigrateError, migrate};
 pub use open_session::{OpenSession, Opened};

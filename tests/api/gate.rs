@@ -1,0 +1,5 @@
+//! The gate: who may pass to what behind a proxy, asked as a proxy asks.
+
+mod people;
+mod requests;
+mod rights;
