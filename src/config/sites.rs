@@ -108,7 +108,7 @@ impl SiteConfig {
             look,
             gate: read_gate(from),
         };
-        if site.kind == SiteKind::Reader {
+        if site.kind == SiteKind::Reader && from.is_unblamed("kind") {
             for rule in site.gate.rules().filter(|rule| rule.is_for_staff()) {
                 let expected = "public or signed_in: nobody is staff on a reader site, so nobody could pass";
                 from.blame("gate", Some(shown(&rule.to_string())), expected);
