@@ -1,0 +1,418 @@
+//! The files in `config/` at work: a real nginx and a real Caddy before the server and an application.
+//!
+//! Each file is used as it is but for what it says is to be replaced: host, addresses, and TLS, which these tests speak none of.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use poem::listener::{Acceptor, Listener, TcpListener};
+use poem::web::Json;
+use poem::{EndpointExt, Request, Server};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use super::people::{PEOPLE, Proxy, RULES};
+use crate::support::TestApp;
+use crate::support::app::{READER, text};
+use crate::support::services::setting;
+
+/// A proxy, the application behind it, and the server that it asks.
+struct Stack {
+    gate: Proxy,
+    proxy: Child,
+    port: u16,
+    /// Requests that have reached the application.
+    reached: Arc<AtomicUsize>,
+    folder: TempDir,
+}
+
+/// What came back through the proxy.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Value,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// What the application was sent under a name; nothing, or what is empty, is "".
+    fn told(&self, name: &str) -> String {
+        assert_eq!(self.status, 200, "{}", self.head);
+        let sent = self.body["headers"].as_array().unwrap().iter();
+        let values: Vec<_> =
+            sent.filter(|header| header[0] == name).map(|header| header[1].as_str().unwrap()).collect();
+        values.join(" AND ")
+    }
+}
+
+impl Stack {
+    async fn behind_nginx() -> Self {
+        Self::start("nginx.conf", |folder, port, file| {
+            let file = replaced(
+                file,
+                &[
+                    ("listen 443 ssl default_server;", &format!("listen 127.0.0.1:{port} default_server;")),
+                    ("ssl_reject_handshake on;", "return 444;"),
+                    ("listen 443 ssl http2;", &format!("listen 127.0.0.1:{port};")),
+                    ("ssl_certificate /etc/ssl/manage.library.example.pem;", ""),
+                    ("ssl_certificate_key /etc/ssl/private/manage.library.example.key;", ""),
+                    (
+                        "set $doorcode_host manage.library.example;",
+                        "set $doorcode_host manage.localhost:8080;",
+                    ),
+                    ("server_name manage.library.example;", "server_name manage.localhost;"),
+                ],
+            );
+            std::fs::write(folder.join("site.conf"), file).unwrap();
+            std::fs::write(folder.join("main.conf"), nginx_around("site.conf")).unwrap();
+            let mut command = Command::new(setting("DOORCODE_TEST_NGINX"));
+            command.arg("-p").arg(folder).args(["-c", "main.conf", "-e", "error.log"]);
+            command
+        })
+        .await
+    }
+
+    async fn behind_caddy() -> Self {
+        Self::start("Caddyfile", |folder, port, file| {
+            let file = replaced(
+                file,
+                &[
+                    ("\nmanage.library.example {", &format!("\nhttp://manage.localhost:{port} {{")),
+                    ("header_up Host manage.library.example", "header_up Host manage.localhost:8080"),
+                ],
+            );
+            let options = "{\n\tadmin off\n}\n";
+            std::fs::write(folder.join("Caddyfile"), format!("{options}{file}")).unwrap();
+            let mut command = Command::new(setting("DOORCODE_TEST_CADDY"));
+            command.args(["run", "--adapter", "caddyfile", "--config"]).arg(folder.join("Caddyfile"));
+            command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
+            command
+        })
+        .await
+    }
+
+    async fn start(file: &str, command: impl Fn(&Path, u16, &str) -> Command) -> Self {
+        let gate = Proxy::before(
+            TestApp::on_filled_services(PEOPLE, &[RULES, ("SERVER__TRUSTED_PROXIES", "127.0.0.1")]).await,
+        );
+        let reached = Arc::new(AtomicUsize::new(0));
+        let application = serve_application(Arc::clone(&reached)).await;
+        let text =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file)).unwrap();
+        let server = gate.app.url("").trim_start_matches("http://").to_owned();
+        let text = replaced(&text, &[("127.0.0.1:8080", &server), ("127.0.0.1:3000", &application)]);
+        // A free port may be taken before the proxy takes it.
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().unwrap();
+            let port = free_port();
+            let mut proxy = command(folder.path(), port, &text);
+            let log = std::fs::File::create(folder.path().join("output.log")).unwrap();
+            let mut proxy = proxy.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+            proxy = proxy.kill_on_drop(true);
+            let mut proxy = proxy.spawn().unwrap();
+            for _ in 0..400 {
+                if TcpStream::connect(("127.0.0.1", port)).await.is_ok()
+                    && proxy.try_wait().unwrap().is_none()
+                {
+                    return Self { gate, proxy, port, reached, folder };
+                }
+                if proxy.try_wait().unwrap().is_some() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+            eprintln!("{}", std::fs::read_to_string(folder.path().join("output.log")).unwrap());
+        }
+        panic!("the proxy did not start");
+    }
+
+    /// Sends a request, letter by letter as given: a client library would tidy the path up.
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let host =
+            if headers.iter().any(|(name, _)| *name == "Host") { "" } else { "Host: manage.localhost\r\n" };
+        let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.concat();
+        let request = format!("{method} {path} HTTP/1.1\r\n{host}{headers}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        let read =
+            tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut bytes)).await.unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").filter(|_| read.is_ok())?;
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Some(Answer {
+            status,
+            head: head.to_owned(),
+            body: serde_json::from_str(body).unwrap_or(json!(body)),
+        })
+    }
+
+    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers).await.unwrap_or_else(|| panic!("no answer to {path}"))
+    }
+
+    fn reached(&self) -> usize {
+        self.reached.load(Ordering::SeqCst)
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The file with every place replaced that is to be.
+fn replaced(file: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(file.to_owned(), |file, (from, to)| {
+        assert!(file.contains(from), "the file has no {from}");
+        file.replace(from, to)
+    })
+}
+
+/// What nginx needs around a site to run in a folder, as whoever started it.
+fn nginx_around(site: &str) -> String {
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let paths = paths.map(|name| format!("    {name}_temp_path {name};\n")).concat();
+    format!(
+        "daemon off;\nmaster_process off;\npid nginx.pid;\nevents {{}}\nhttp {{\n    access_log off;\n{paths}    include {site};\n}}\n"
+    )
+}
+
+/// An application that believes its proxy, and answers what it was sent.
+async fn serve_application(reached: Arc<AtomicUsize>) -> String {
+    let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.unwrap();
+    let address = acceptor.local_addr()[0].as_socket_addr().unwrap().to_string();
+    let echo = poem::endpoint::make(move |request: Request| {
+        reached.fetch_add(1, Ordering::SeqCst);
+        async move {
+            let headers: Vec<_> = request
+                .headers()
+                .iter()
+                .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+                .collect();
+            Json(
+                json!({"method": request.method().as_str(), "uri": request.original_uri().to_string(), "headers": headers}),
+            )
+        }
+    });
+    tokio::spawn(Server::new_with_acceptor(acceptor).run(echo.map_to_response()));
+    address
+}
+
+const PAGE: (&str, &str) = ("Accept", "text/html");
+
+/// The story that every proxy has to tell. Gives the header of somebody who is signed in and staff nowhere.
+async fn the_gate_holds(stack: &Stack) -> String {
+    // Nobody.
+    let answer = stack.get("/libraries/north?tab=1", &[PAGE]).await;
+    let wanted = Some("/login?redirectTo=%2Flibraries%2Fnorth%3Ftab%3D1");
+    assert_eq!((answer.status, answer.header("location")), (302, wanted), "{}", answer.head);
+    let answer = stack.get("/libraries/north", &[]).await;
+    assert_eq!(answer.status, 401);
+    assert!(answer.body.to_string().contains("not_signed_in"), "{}", answer.body);
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{}", answer.head);
+    assert_eq!(stack.send("POST", "/libraries/north", &[PAGE]).await.unwrap().status, 401);
+    assert_eq!(stack.reached(), 0);
+    let answer = stack.get("/open/x?y=%2F", &[]).await;
+    assert_eq!((answer.told("authorization"), &answer.body["uri"]), (String::new(), &json!("/open/x?y=%2F")));
+
+    // What clients make up.
+    let forged = [
+        ("X-Doorcode-User", "1"),
+        ("x-doorcode-user", "2"),
+        ("X-Doorcode-Email", "root@example.org"),
+        ("X-Doorcode-Session", "3"),
+        ("X-Doorcode-Libraries", "north"),
+        ("X_Doorcode_User", "4"),
+        ("X_DOORCODE_LIBRARIES", "north"),
+        ("Authorization", "Basic cm9vdDpyb290"),
+        ("X-Forwarded-Uri", "/open"),
+        ("X-Original-URI", "/open"),
+        ("X-Forwarded-Method", "GET"),
+        ("X-Original-Method", "GET"),
+        ("X-Forwarded-Host", READER),
+    ];
+    let names = [
+        "x-doorcode-user",
+        "x-doorcode-email",
+        "x-doorcode-session",
+        "x-doorcode-libraries",
+        "x_doorcode_user",
+        "x_doorcode_libraries",
+        "authorization",
+    ];
+    let answer = stack.get("/open/x", &forged).await;
+    assert_eq!(names.map(|name| answer.told(name)), names.map(|_| String::new()), "{}", answer.body);
+    assert_eq!(stack.get("/libraries/north", &forged).await.status, 401);
+
+    // Staff, with what they send themselves replaced.
+    let token = stack.gate.token("owner").await;
+    let bearer = format!("Bearer {token}");
+    let headers = [&forged[..7], &forged[8..], &[("Authorization", bearer.as_str())]].concat();
+    let answer = stack.get("/libraries/north/staff", &headers).await;
+    assert_eq!(
+        ["x-doorcode-email", "x-doorcode-libraries", "x_doorcode_user"].map(|name| answer.told(name)),
+        ["owner@example.org", "north", ""]
+    );
+    let keys = stack.get("/auth/v1/.well-known/jwks.json", &[]).await;
+    let claims = claims_of(&answer.told("authorization"), &keys.body);
+    assert_eq!(claims["sub"], answer.told("x-doorcode-user"));
+    assert_eq!(claims["session_id"], answer.told("x-doorcode-session"));
+
+    // Staff elsewhere, people who are no staff, and a reader's token.
+    let answer = stack.get("/libraries/south", &[("Authorization", &bearer), PAGE]).await;
+    assert_eq!((answer.status, answer.header("location")), (403, None));
+    let patron = format!("Bearer {}", stack.gate.token("patron").await);
+    let answer = stack.get("/libraries/north", &[("Authorization", &patron), PAGE]).await;
+    assert_eq!((answer.status, answer.header("location")), (302, Some("/request-access")));
+    assert_eq!(stack.get("/libraries/north", &[("Authorization", &patron)]).await.status, 403);
+    assert_eq!(stack.get("/me", &[("Authorization", &patron)]).await.told("x-doorcode-libraries"), "");
+    let reader = stack.gate.app.sign_in(READER, "owner@example.org").await;
+    let reader = format!("Bearer {}", text(&reader, "access_token"));
+    assert_eq!(stack.get("/me", &[("Authorization", &reader)]).await.status, 401);
+
+    // Doorcode's own paths go there, the gate itself does not.
+    assert_eq!(stack.get("/auth/v1/settings", &[]).await.status, 200);
+    for path in [
+        "/auth/v1/forward",
+        "/auth/v1/forward?redirects=false",
+        "/auth/v1/%66orward",
+        "/auth/v1//forward",
+        "/auth/v1/x/../forward",
+    ] {
+        let headers =
+            [("Authorization", bearer.as_str()), ("X-Forwarded-Uri", "/me"), ("X-Forwarded-Method", "GET")];
+        let answer = stack.get(path, &headers).await;
+        assert!(matches!(answer.status, 400..500), "{path}: {}", answer.head);
+        assert_eq!(answer.header("authorization"), None, "{path}");
+    }
+    patron
+}
+
+/// No spelling of a path brings somebody to the application who may not go there, or anybody to another site.
+async fn no_trick_gets_past(stack: &Stack, patron: &str) {
+    let reached = stack.reached();
+    for trick in [
+        "//libraries/north",
+        "/open//libraries/north",
+        "/open/../libraries/north",
+        "/open/..%2flibraries/north",
+        "/open/%2e%2e/libraries/north",
+        "/open/%2e%2e%2flibraries/north",
+        "/open/..%5clibraries",
+        "/open/..\\libraries",
+        "/open/..;/libraries/north",
+        "/open;/../libraries/north",
+        "/open/%252e%252e/libraries",
+        "/open/x%00",
+        "/open/%c0%ae%c0%ae/libraries",
+        "/login/../libraries/north",
+        "/login/..%2flibraries/north",
+        "/login%2f..%2flibraries%2fnorth",
+        "/auth/v1/../../libraries/north",
+        "/auth/v1/%2e%2e/%2e%2e/libraries/north",
+        "/doorcode/..%2flibraries/north",
+        "/.doorcode-gate",
+        "//evil.example",
+        "//evil.example/%2e%2e",
+        "/\\evil.example",
+        "/%5cevil.example",
+        "/%0d%0aLocation:%20https://evil.example",
+        "/.//evil.example",
+        "/%2f%2fevil.example",
+        "http://evil.example/libraries/north",
+        "http://manage.localhost//evil.example/",
+    ] {
+        for headers in [&[PAGE][..], &[PAGE, ("Authorization", patron)]] {
+            let Some(answer) = stack.send("GET", trick, headers).await else { continue };
+            let place = answer.header("location").unwrap_or("/login");
+            assert!(
+                place == "/login" || place == "/request-access" || place.starts_with("/login?redirectTo=%2F"),
+                "{trick}: {place}"
+            );
+            assert!(answer.body["uri"].is_null(), "{trick}: {}", answer.body);
+        }
+    }
+    assert_eq!(stack.reached(), reached, "the application was reached");
+    // Another site's host is answered by nobody, and does not choose the rules.
+    for host in ["reader.localhost:8080", "reader.localhost", "evil.example", "127.0.0.1:8080"] {
+        let answer = stack.send("GET", "/books", &[("Host", host)]).await;
+        assert!(answer.is_none_or(|answer| answer.status != 401 && answer.body["uri"].is_null()), "{host}");
+    }
+    assert_eq!(stack.reached(), reached, "the application was reached");
+}
+
+/// The claims of a bearer token, checked as any application can: by the key set that the site publishes.
+fn claims_of(authorization: &str, keys: &Value) -> Value {
+    let token = authorization.strip_prefix("Bearer ").unwrap();
+    let keys: JwkSet = serde_json::from_value(keys.clone()).unwrap();
+    let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+    let mut expected = Validation::new(Algorithm::ES256);
+    expected.set_audience(&["management"]);
+    expected.set_issuer(&["http://manage.localhost:8080/auth/v1"]);
+    let key = DecodingKey::from_jwk(keys.find(&kid).unwrap()).unwrap();
+    jsonwebtoken::decode::<Value>(token, &key, &expected).unwrap().claims
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t16_t42_nginx_with_the_file_that_we_ship() {
+    let mut stack = Stack::behind_nginx().await;
+    let patron = the_gate_holds(&stack).await;
+    no_trick_gets_past(&stack, &patron).await;
+    // The server is gone: nobody passes, not even where it is public.
+    stack.gate.app.stop().await;
+    let answer = stack.get("/open", &[]).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("2")));
+    stack.proxy.kill().await.unwrap();
+    let log = std::fs::read_to_string(stack.folder.path().join("error.log")).unwrap();
+    assert!(!log.contains("Bearer"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t16_t42_caddy_with_the_file_that_we_ship() {
+    let mut stack = Stack::behind_caddy().await;
+    let patron = the_gate_holds(&stack).await;
+    no_trick_gets_past(&stack, &patron).await;
+    stack.gate.app.stop().await;
+    assert_eq!(stack.get("/open", &[]).await.status, 502);
+    stack.proxy.kill().await.unwrap();
+}
+
+/// The whole file with its TLS, which the story above leaves out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_accepts_the_file_with_its_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let file =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/nginx.conf")).unwrap();
+    let certificates = Path::new(&setting("DOORCODE_TEST_SMTP_CA")).parent().unwrap().to_owned();
+    let certificate = certificates.join("localhost").display().to_string();
+    let file = replaced(
+        &file,
+        &[
+            // nginx takes the ports to test a file.
+            ("listen 443 ssl", &format!("listen 127.0.0.1:{} ssl", free_port())),
+            ("/etc/ssl/manage.library.example.pem", &format!("{certificate}.pem")),
+            ("/etc/ssl/private/manage.library.example.key", &format!("{certificate}.key")),
+        ],
+    );
+    std::fs::write(folder.path().join("site.conf"), file).unwrap();
+    std::fs::write(folder.path().join("main.conf"), nginx_around("site.conf")).unwrap();
+    let mut command = Command::new(setting("DOORCODE_TEST_NGINX"));
+    let tried = command.arg("-t").arg("-p").arg(folder.path()).args(["-c", "main.conf", "-e", "error.log"]);
+    let tried = tried.output().await.unwrap();
+    assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stderr));
+}
