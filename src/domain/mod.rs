@@ -16,6 +16,7 @@ mod profile;
 mod session;
 mod site;
 mod user;
+pub mod words;
 
 pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode};

@@ -5,7 +5,7 @@
 //! arrives as a value, is cleaned here and escaped where HTML begins. Addresses, headers and sending belong to
 //! the transport.
 //!
-//! What each letter puts into its templates is in `letters`; how text is filled, cleaned and broken in `words`.
+//! What each letter puts into its templates is in `letters`; how lines are broken in `words`.
 //!
 //! A code appears in the two body parts only. A subject or a preview line shows on a locked screen.
 
@@ -19,9 +19,10 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use tera::{Context, Tera};
 
-use self::words::{Words, one_line, wrap};
+use self::words::wrap;
 use super::preview::{SAMPLE_SITE, samples};
 use crate::domain::Locale;
+use crate::domain::words::{Phrases, WordsError, one_line};
 
 /// Names the files next to their content, as Tera wants them.
 macro_rules! files {
@@ -190,13 +191,8 @@ impl fmt::Debug for RenderedMail {
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// A file of words is not TOML, or not words in sections.
-    #[error("email-templates/{file} cannot be read")]
-    Words {
-        /// The file, below `email-templates`.
-        file: &'static str,
-        /// What is wrong with it.
-        source: Box<toml::de::Error>,
-    },
+    #[error("the words of the mails are broken")]
+    Words(#[from] WordsError),
     /// A template does not parse, or wants a word or value that there is not.
     #[error("a mail template failed")]
     Template(#[from] tera::Error),
@@ -208,7 +204,7 @@ pub enum TemplateError {
 /// Every letter in every language, parsed.
 pub struct Templates {
     tera: Tera,
-    words: [Words; Locale::ALL.len()],
+    words: Phrases,
 }
 
 impl Templates {
@@ -219,12 +215,7 @@ impl Templates {
         // Said aloud though it is the default: on this line rests the escaping of every value.
         tera.autoescape_on([".html"]);
         tera.add_raw_templates(FILES)?;
-        let mut words = [const { Words::new() }; Locale::ALL.len()];
-        for (parsed, (file, content)) in words.iter_mut().zip(WORDS) {
-            *parsed = toml::from_str(content)
-                .map_err(|source| TemplateError::Words { file, source: Box::new(source) })?;
-        }
-        let templates = Self { tera, words };
+        let templates = Self { tera, words: Phrases::parse(WORDS)? };
         for locale in Locale::ALL {
             for (_, letter) in samples() {
                 templates.render(&letter, locale, &SAMPLE_SITE)?;
@@ -246,7 +237,7 @@ impl Templates {
         brand: &Brand<'_>,
     ) -> Result<RenderedMail, TemplateError> {
         let folder = letter.folder();
-        let mut context = letters::context(letter, self.words(locale), brand)?;
+        let mut context = letters::context(letter, self.words.of(locale), brand)?;
         context.insert("lang", locale.tag());
         let part = |name: &str, context: &Context| self.tera.render(&format!("{folder}/{name}"), context);
         let subject = one_line(&part("subject.txt", &context)?);
@@ -254,12 +245,5 @@ impl Templates {
         let text = wrap(&part("body.txt", &context)?);
         let html = part("body.html", &context)?;
         Ok(RenderedMail { subject, text, html })
-    }
-
-    fn words(&self, locale: Locale) -> &Words {
-        match locale {
-            Locale::English => &self.words[0],
-            Locale::Vietnamese => &self.words[1],
-        }
     }
 }

@@ -9,8 +9,9 @@ use serde::Serialize;
 use tera::Context;
 use url::Url;
 
-use super::words::{Words, fill_section, format_time, message_lines, quote, short_name};
+use super::words::quote;
 use super::{Brand, Letter, StaffChange, TemplateError};
+use crate::domain::words::{Words, fill_section, format_time, message_lines, short_name};
 
 /// The section of a locale file that every letter uses.
 const SHARED: &str = "layout";
@@ -163,7 +164,7 @@ impl<'a> Draft<'a> {
     /// An instant, written by the shared phrase of that key.
     fn at(&self, when: &DateTime<Utc>, pattern: &str) -> Result<String, TemplateError> {
         let pattern = self.words.get(SHARED).and_then(|shared| shared.get(pattern));
-        format_time(when, pattern.map_or("", String::as_str))
+        format_time(when, pattern.map_or("", String::as_str)).map_err(|_| TemplateError::Value("time"))
     }
 
     fn fact(&mut self, label: &'static str, value: String) {
