@@ -61,7 +61,7 @@ impl Answer {
 
 impl Stack {
     async fn behind_nginx() -> Self {
-        Self::start("nginx.conf", |folder, port, file| {
+        Self::start(&shipped("config/nginx.conf"), |folder, port, file| {
             let file = replaced(
                 file,
                 &[
@@ -87,7 +87,7 @@ impl Stack {
     }
 
     async fn behind_caddy() -> Self {
-        Self::start("Caddyfile", |folder, port, file| {
+        Self::start(&shipped("config/Caddyfile"), |folder, port, file| {
             let file = replaced(
                 file,
                 &[
@@ -105,16 +105,14 @@ impl Stack {
         .await
     }
 
-    async fn start(file: &str, command: impl Fn(&Path, u16, &str) -> Command) -> Self {
+    async fn start(text: &str, command: impl Fn(&Path, u16, &str) -> Command) -> Self {
         let gate = Proxy::before(
             TestApp::on_filled_services(PEOPLE, &[RULES, ("SERVER__TRUSTED_PROXIES", "127.0.0.1")]).await,
         );
         let reached = Arc::new(AtomicUsize::new(0));
         let application = serve_application(Arc::clone(&reached)).await;
-        let text =
-            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file)).unwrap();
         let server = gate.app.url("").trim_start_matches("http://").to_owned();
-        let text = replaced(&text, &[("127.0.0.1:8080", &server), ("127.0.0.1:3000", &application)]);
+        let text = replaced(text, &[("127.0.0.1:8080", &server), ("127.0.0.1:3000", &application)]);
         // A free port may be taken before the proxy takes it.
         for _ in 0..5 {
             let folder = tempfile::tempdir().unwrap();
@@ -169,6 +167,11 @@ impl Stack {
     fn reached(&self) -> usize {
         self.reached.load(Ordering::SeqCst)
     }
+}
+
+/// A file of the repository.
+fn shipped(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 fn free_port() -> u16 {
@@ -396,8 +399,7 @@ async fn t16_t42_caddy_with_the_file_that_we_ship() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_accepts_the_file_with_its_tls() {
     let folder = tempfile::tempdir().unwrap();
-    let file =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/nginx.conf")).unwrap();
+    let file = shipped("config/nginx.conf");
     let certificates = Path::new(&setting("DOORCODE_TEST_SMTP_CA")).parent().unwrap().to_owned();
     let certificate = certificates.join("localhost").display().to_string();
     let file = replaced(
@@ -415,4 +417,49 @@ async fn nginx_accepts_the_file_with_its_tls() {
     let tried = command.arg("-t").arg("-p").arg(folder.path()).args(["-c", "main.conf", "-e", "error.log"]);
     let tried = tried.output().await.unwrap();
     assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stderr));
+}
+
+/// The ten lines of the README, with nothing around them but an application.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t16_nginx_with_the_ten_lines_of_the_readme() {
+    let readme = shipped("README.md");
+    let (_, section) = readme.split_once("## Protect a site in ten lines of nginx\n").unwrap();
+    let (_, block) = section.split_once("```nginx\n").unwrap();
+    let (lines, _) = block.split_once("```").unwrap();
+    assert_eq!(lines.lines().count(), 10);
+    let site = format!("{lines}location / {{ proxy_pass http://127.0.0.1:3000; }}\n");
+    let stack = Stack::start(&site, |folder, port, lines| {
+        let lines = replaced(lines, &[("www.library.example", "manage.localhost:8080")]);
+        let site = format!("server {{\nlisten 127.0.0.1:{port};\n{lines}}}\n");
+        std::fs::write(folder.join("site.conf"), site).unwrap();
+        std::fs::write(folder.join("main.conf"), nginx_around("site.conf")).unwrap();
+        let mut command = Command::new(setting("DOORCODE_TEST_NGINX"));
+        command.arg("-p").arg(folder).args(["-c", "main.conf", "-e", "error.log"]);
+        command
+    })
+    .await;
+    let bearer = format!("Bearer {}", stack.gate.token("owner").await);
+    let authorization = ("Authorization", bearer.as_str());
+    assert_eq!(stack.get("/open/x", &[]).await.status, 200);
+    assert_eq!(stack.get("/libraries/north", &[authorization]).await.status, 200);
+    assert_eq!(stack.get("/libraries/south", &[authorization]).await.status, 403);
+    assert_eq!(stack.get("/libraries/north", &[]).await.status, 401);
+    let reached = stack.reached();
+    for forged in [
+        ("X-Forwarded-Uri", "/open"),
+        ("X-Original-URI", "/open"),
+        ("X-Original-Method", "HEAD"),
+        ("X-Forwarded-Host", READER),
+        ("Host", READER),
+        ("Origin", "http://reader.localhost:8080"),
+        ("apikey", "doorcode_pub_reader_dev"),
+        ("Content-Length", "0"),
+    ] {
+        let answer = stack.get("/libraries/north", &[forged]).await;
+        assert!(matches!(answer.status, 401 | 500), "{forged:?}: {}", answer.head);
+    }
+    for trick in ["/open/../libraries/north", "/open//x", "/open/%2e%2e/x", "/open/..%2fx", "/open;/x"] {
+        assert_eq!(stack.get(trick, &[authorization]).await.status, 403, "{trick}");
+    }
+    assert_eq!(stack.reached(), reached);
 }
