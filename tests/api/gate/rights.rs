@@ -79,7 +79,8 @@ async fn t24_what_is_no_live_token_of_the_site_is_nobody() {
     let reader = proxy.app.sign_in(READER, "owner@example.org").await;
     let manager = proxy.app.sign_in(MANAGE, "owner@example.org").await;
     let token = text(&manager, "access_token");
-    let bent = format!("{}A", &token[..token.len() - 1]);
+    // The last character of a signature is one of A, Q, g and w.
+    let bent = format!("{}{}", &token[..token.len() - 1], if token.ends_with('A') { 'Q' } else { 'A' });
     for wrong in [
         text(&reader, "access_token"),
         text(&reader, "refresh_token"),
