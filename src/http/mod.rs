@@ -10,6 +10,7 @@ pub mod inbox;
 mod library;
 mod openapi;
 mod problem;
+mod session_cookie;
 mod site;
 mod timestamp;
 mod visitor;

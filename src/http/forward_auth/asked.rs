@@ -9,9 +9,9 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use super::answers::{GateAnswer, GateProblem};
 use crate::domain::{Site, Target, TargetError};
 use crate::flows::{Credential, GateError, SharedFlows};
-use crate::http::Problem;
 use crate::http::auth::bearer_token;
 use crate::http::site::{site_at_gate, text};
+use crate::http::{Problem, session_cookie};
 
 /// What stays as it is in a value of a query (RFC 3986 §2.3, unreserved).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -69,7 +69,7 @@ impl<'a> FromRequest<'a> for Asked {
             is_foreign: token.is_none() && !is_safe && !comes_from(&site, headers),
             is_page: matches!(method, Method::GET | Method::HEAD) && accepts_pages(headers),
             token,
-            cookie: None,
+            cookie: session_cookie::read(headers, &site)?.map(str::to_owned),
             site,
             target,
         })

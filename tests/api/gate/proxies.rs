@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use super::cookies::cookie_beside;
 use super::people::{PEOPLE, Proxy, RULES};
 use crate::support::TestApp;
 use crate::support::app::{READER, text};
@@ -275,6 +276,17 @@ async fn the_gate_holds(stack: &Stack) -> String {
     let claims = claims_of(&answer.told("authorization"), &keys.body);
     assert_eq!(claims["sub"], answer.told("x-doorcode-user"));
     assert_eq!(claims["session_id"], answer.told("x-doorcode-session"));
+
+    // A browser with the cookie of that session: the application gets a token all the same.
+    let cookie = cookie_beside(&token);
+    let answer = stack.get("/libraries/north", &[PAGE, ("Cookie", &cookie)]).await;
+    assert_eq!(claims_of(&answer.told("authorization"), &keys.body)["session_id"], claims["session_id"]);
+    assert_ne!(answer.told("authorization"), bearer);
+    let posted = [("Cookie", cookie.as_str()), ("Content-Length", "0"), ("Origin", "https://evil.example")];
+    assert_eq!(stack.send("POST", "/libraries/north", &posted).await.unwrap().status, 403);
+    let posted =
+        [("Cookie", cookie.as_str()), ("Content-Length", "0"), ("Origin", "http://manage.localhost:8080")];
+    assert_eq!(stack.send("POST", "/libraries/north", &posted).await.unwrap().body["method"], "POST");
 
     // Staff elsewhere, people who are no staff, and a reader's token.
     let answer = stack.get("/libraries/south", &[("Authorization", &bearer), PAGE]).await;

@@ -137,30 +137,6 @@ async fn t29_what_was_taken_away_is_gone_a_second_later() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_is_remembered_and_whoever_asks_meanwhile_waits_for_it() {
-    let proxy = Proxy::on_services().await;
-    let token = proxy.token("owner").await;
-    let services = proxy.app.services.as_ref().unwrap();
-    // Statements at the gate wait here, and are counted for as long as requests need to arrive.
-    let mut lock = services.sql.begin().await.unwrap();
-    sqlx::raw_sql("lock table public.library_staff").execute(&mut *lock).await.unwrap();
-    let asking = futures_util::future::join_all((0..20).map(|_| proxy.ask("/libraries/north", Some(&token))));
-    let release = async {
-        services.somebody_waits().await;
-        let mut most = 0;
-        for _ in 0..20 {
-            most = most.max(services.connections("wait_event_type = 'Lock'").await);
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        lock.rollback().await.unwrap();
-        most
-    };
-    let (answers, waiting) = tokio::join!(asking, release);
-    assert_eq!(waiting, 1, "one statement for all of them");
-    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_works_at_very_many_libraries_passes_at_each_and_the_header_has_an_end() {
     let proxy = Proxy::on_services().await;
     let token = proxy.token("patron").await;

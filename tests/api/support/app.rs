@@ -26,7 +26,7 @@ pub(crate) const READER: &str = "reader.localhost:8080";
 pub(crate) const MANAGE: &str = "manage.localhost:8080";
 
 /// 32 bytes of no meaning, the same for all tests.
-const MASTER: &str = "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=";
+pub(crate) const MASTER: &str = "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=";
 
 /// A running server with stores of its own.
 pub(crate) struct TestApp {
