@@ -3,24 +3,20 @@
 //! Every request of a page asks, so what was found about a credential is remembered for a second, and whoever asks
 //! meanwhile waits for the one statement that is under way.
 
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod memory;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use std::fmt;
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
+pub use self::memory::GateMemory;
+use self::memory::{Found, key_of};
 use super::{Flows, Visitor};
 use crate::domain::{EmailAddress, SessionCookie, SessionId, Site, StaffRights, Target, UserId, Verdict};
 use crate::ports::PortError;
 use crate::ports::db::GateClaim;
 use crate::ports::tokens::TokenError;
-
-/// How old an answer may be: a sign-out, a ban and a removed staff record bind within this time.
-const REMEMBERED: Duration = Duration::from_secs(1);
-/// Most credentials that are remembered at once; past it the database is asked each time. With a token each, 2 MB.
-const MOST: usize = 1024;
 
 /// What a request shows of its sender.
 #[derive(Clone, Copy)]
@@ -75,28 +71,6 @@ pub enum GateError {
     /// A dependency failed.
     #[error("a dependency failed")]
     Unavailable(#[from] PortError),
-}
-
-/// What was found about a credential.
-#[derive(Clone)]
-struct Found {
-    passage: Option<Arc<Passage>>,
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-}
-
-type Slot = Arc<tokio::sync::Mutex<Option<Found>>>;
-
-/// What was found in the last second, by a hash of site and credential.
-#[derive(Default)]
-pub struct GateMemory {
-    slots: Mutex<HashMap<[u8; 32], Slot>>,
-}
-
-impl fmt::Debug for GateMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("GateMemory(…)")
-    }
 }
 
 impl Flows {
@@ -154,8 +128,7 @@ impl Flows {
             return Ok(found.passage.clone());
         }
         let passage = self.look_up(site, &proven, visitor).await?;
-        let until = proven.ends_at.map_or(now + REMEMBERED, |end| end.min(now + REMEMBERED));
-        *found = Some(Found { passage: passage.clone(), from: now, until });
+        *found = Some(Found::new(passage.clone(), now, proven.ends_at));
         Ok(passage)
     }
 
@@ -219,99 +192,4 @@ struct Proven<'a> {
     token: Option<(UserId, &'a str)>,
     /// The end of the credential itself.
     ends_at: Option<DateTime<Utc>>,
-}
-
-/// The hash that a credential is remembered by: what is kept in memory opens nothing.
-fn key_of(site: &Site, credential: Credential<'_>) -> Option<[u8; 32]> {
-    let (kind, text) = match credential {
-        Credential::Nobody => return None,
-        Credential::Token(text) => ("token", text),
-        Credential::Cookie(text) => ("cookie", text),
-    };
-    // A site's id has no zero octet.
-    let hash = digest(&SHA256, format!("{}\0{kind}\0{text}", site.id).as_bytes());
-    hash.as_ref().try_into().ok()
-}
-
-impl Found {
-    fn is_fresh(&self, now: DateTime<Utc>) -> bool {
-        // A clock that was set back must not make an answer last.
-        self.from <= now && now < self.until
-    }
-}
-
-impl GateMemory {
-    /// What was found in the last second. Nobody waits here.
-    fn find(&self, key: &[u8; 32], now: DateTime<Utc>) -> Option<Found> {
-        let slot = self.slots().get(key).cloned()?;
-        let found = slot.try_lock().ok()?;
-        found.as_ref().filter(|found| found.is_fresh(now)).cloned()
-    }
-
-    /// The place of a credential. `None` if all are taken.
-    fn slot(&self, key: [u8; 32], now: DateTime<Utc>) -> Option<Slot> {
-        let mut slots = self.slots();
-        if slots.len() >= MOST && !slots.contains_key(&key) {
-            // Whoever waits for a slot holds it too.
-            slots.retain(|_, slot| {
-                Arc::strong_count(slot) > 1
-                    || slot
-                        .try_lock()
-                        .is_ok_and(|found| found.as_ref().is_some_and(|found| found.is_fresh(now)))
-            });
-        }
-        if slots.len() >= MOST && !slots.contains_key(&key) {
-            return None;
-        }
-        Some(Arc::clone(slots.entry(key).or_default()))
-    }
-
-    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Slot>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_000_000 + seconds, 0).expect("a time")
-    }
-
-    fn key(number: usize) -> [u8; 32] {
-        let mut key = [0; 32];
-        key[..8].copy_from_slice(&number.to_be_bytes());
-        key
-    }
-
-    fn remember(memory: &GateMemory, number: usize, now: DateTime<Utc>) -> bool {
-        let Some(slot) = memory.slot(key(number), now) else { return false };
-        let mut found = slot.try_lock().expect("nobody else has it");
-        *found = Some(Found { passage: None, from: now, until: now + REMEMBERED });
-        true
-    }
-
-    #[test]
-    fn t29_what_was_found_is_remembered_for_a_second_and_not_before_it_was_found() {
-        let memory = GateMemory::default();
-        assert!(remember(&memory, 1, at(0)));
-        assert!(memory.find(&key(1), at(0)).is_some());
-        assert!(memory.find(&key(1), at(1) - Duration::from_millis(1)).is_some());
-        assert!(memory.find(&key(1), at(1)).is_none());
-        assert!(memory.find(&key(1), at(-1)).is_none(), "the clock was set back");
-        assert!(memory.find(&key(2), at(0)).is_none());
-    }
-
-    #[test]
-    fn the_memory_has_an_end_and_room_again_a_second_later() {
-        let memory = GateMemory::default();
-        assert!((0..MOST).all(|number| remember(&memory, number, at(0))));
-        assert!(!remember(&memory, MOST, at(0)), "it is full");
-        assert!(remember(&memory, 0, at(0)), "who is in it stays");
-        let waited_for = memory.slot(key(1), at(0)).expect("a slot");
-        assert!(remember(&memory, MOST, at(1)));
-        assert_eq!(memory.slots().len(), 2, "the new one, and the one that somebody waits for");
-        drop(waited_for);
-    }
 }

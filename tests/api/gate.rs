@@ -5,3 +5,4 @@ mod people;
 mod proxies;
 mod requests;
 mod rights;
+mod stack;

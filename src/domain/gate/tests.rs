@@ -3,6 +3,7 @@
 use rand::{RngExt as _, SeedableRng, rngs::StdRng};
 
 use super::Verdict::{NotStaff, Pass, Refused, SignIn};
+use super::target::{MAX_TARGET, decode};
 use super::*;
 
 fn gate(lines: &[&str]) -> Gate {
