@@ -79,6 +79,19 @@ async fn the_gate_holds(stack: &Stack) -> String {
     let answer = stack.get("/libraries/north", &[PAGE, ("Cookie", &cookie)]).await;
     assert_eq!(claims_of(&answer.told("authorization"), &keys.body)["session_id"], claims["session_id"]);
     assert_ne!(answer.told("authorization"), bearer);
+    // The cookie itself stays behind, its neighbours do not.
+    assert_eq!(answer.told("cookie"), "");
+    for (sent, wanted) in [
+        (format!("a=b; {cookie}; c=d"), vec!["a=b", "c=d"]),
+        (format!("{cookie}; c=d"), vec!["c=d"]),
+        (format!("a=b; {cookie}"), vec!["a=b"]),
+        ("a=b; c=d".to_owned(), vec!["a=b", "c=d"]),
+    ] {
+        let headers = [("Cookie", sent.as_str()), ("Authorization", &bearer)];
+        let got = stack.get("/libraries/north", &headers).await.told("cookie");
+        let got: Vec<_> = got.split(';').map(str::trim).filter(|pair| !pair.is_empty()).collect();
+        assert_eq!(got, wanted, "{sent}");
+    }
     let posted = [("Cookie", cookie.as_str()), ("Content-Length", "0"), ("Origin", "https://evil.example")];
     assert_eq!(stack.send("POST", "/libraries/north", &posted).await.unwrap().status, 403);
     let posted =
