@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::flows::{Flows, MailWorkers, SharedFlows, SigningKeysError};
+use crate::flows::{Flows, GateMemory, MailWorkers, SharedFlows, SigningKeysError};
 use crate::http::{self, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
@@ -147,6 +147,7 @@ impl App {
             db,
             tokens: crate::ports::tokens::Tokens::default(),
             limits: wiring::client_limits(config),
+            gate_memory: GateMemory::default(),
             clock,
             code_life: Duration::from_secs(config.codes.ttl_secs),
             send_gap: Duration::from_secs(config.limits.send_gap_secs),

@@ -157,6 +157,7 @@ fn site_of(id: &str, config: &SiteConfig) -> Site {
         mails_per_hour: config.mails_per_hour,
         mail_link: config.mail_link.clone(),
         look: config.look.clone(),
+        gate: config.gate.clone(),
     }
 }
 

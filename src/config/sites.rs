@@ -7,7 +7,7 @@ use url::Url;
 use super::look;
 use super::problems::{Problem, Problems, shown};
 use super::reader::{Reader, Word};
-use crate::domain::{EmailAddress, Locale, Look, MailLink, SiteKind, TokenAlgorithm};
+use crate::domain::{EmailAddress, Gate, Locale, Look, MailLink, Rule, SiteKind, TokenAlgorithm};
 
 /// Stands in for a sender that cannot be read.
 const NOBODY: &str = "nobody@localhost.invalid";
@@ -62,6 +62,8 @@ pub struct SiteConfig {
     pub mail_link: MailLink,
     /// `logo_file`, `color`, `footer`, `pages` and `library_home`.
     pub look: Look,
+    /// Who may pass to which path of it behind a proxy; `staff` and above on a management site only.
+    pub gate: Gate,
 }
 
 impl SiteConfig {
@@ -100,7 +102,14 @@ impl SiteConfig {
             mails_per_hour: from.number("mails_per_hour", 1..=1_000_000, "an hour"),
             mail_link: link.unwrap_or(MailLink::None),
             look,
+            gate: read_gate(from),
         };
+        if site.kind == SiteKind::Reader && from.is_unblamed("kind") {
+            for rule in site.gate.rules().filter(|rule| rule.is_for_staff()) {
+                let expected = "public or signed_in: nobody is staff on a reader site, so nobody could pass";
+                from.blame("gate", Some(shown(&rule.to_string())), expected);
+            }
+        }
         if site.kind == SiteKind::Management && site.sign_up {
             from.blame("sign_up", Some("true".to_owned()), "false: staff are invited to a management site");
         }
@@ -156,6 +165,18 @@ pub(super) fn judge_together(sites: &BTreeMap<String, SiteConfig>, problems: &mu
             }
         }
     }
+}
+
+/// The rules, without those lines that are none: each of them is noted with what it should be.
+fn read_gate(from: &mut Reader<'_>) -> Gate {
+    let mut rules = Vec::new();
+    for line in from.list("gate", "a list of lines", |line| Some(line.to_owned())) {
+        match Rule::parse(&line) {
+            Ok(rule) => rules.push(rule),
+            Err(error) => from.blame("gate", Some(shown(&line)), error.to_string()),
+        }
+    }
+    Gate::new(rules)
 }
 
 /// A URL that is scheme, host and port and nothing else; a slash at the end does no harm.

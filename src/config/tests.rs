@@ -372,3 +372,26 @@ fn no_secret_is_printed() {
     assert_eq!(wrong.as_slice().len(), 8, "{wrong}");
     assert!(!format!("{wrong}{wrong:?}").contains("hunter2"), "{wrong}");
 }
+
+#[test]
+fn the_rules_of_a_gate_are_read_and_every_line_that_is_none_is_told() {
+    let config = Config::layered(None, []).unwrap();
+    let lines = |site: &str| config.sites[site].gate.rules().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(lines("reader"), ["signed_in /profile/**", "signed_in /borrowing/**", "public /**"]);
+    assert_eq!(lines("management"), ["public /health", "staff /**"]);
+    let found = problems(
+        "[sites.management]\ngate = [\"public /**/a\", \"library /x\", \"admin /\", \"staff\", \"staff /ok\"]",
+        &[("SITES__READER__GATE", "public /, permission:view_reports /x")],
+    );
+    let expected = [
+        "sites.management.gate = \"public /**/a\": expected a path of plain segments",
+        "sites.management.gate = \"library /x\": expected a pattern with {library} in it",
+        "sites.management.gate = \"admin /\": expected a line that begins with public, signed_in",
+        "sites.management.gate = \"staff\": expected a demand and a path pattern",
+        "sites.reader.gate = \"permission:view_reports /x\": expected public or signed_in: nobody is staff",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}");
+    }
+}

@@ -8,6 +8,7 @@ mod destination;
 mod device;
 mod email;
 pub mod fields;
+mod gate;
 pub mod keys;
 mod library;
 mod locale;
@@ -23,6 +24,9 @@ pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
+pub use gate::{
+    Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
+};
 pub use keys::{AddressTag, KeyRing};
 pub use library::{
     AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,

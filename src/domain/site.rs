@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{EmailAddress, Locale, Look};
+use super::{EmailAddress, Gate, Locale, Look};
 
 /// What a site is for. Only a token of a management site can use staff rights, whoever holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,8 @@ pub struct Site {
     pub mail_link: MailLink,
     /// How its pages look, and whether there are any.
     pub look: Look,
+    /// Who may pass to which of its paths, for a proxy that asks.
+    pub gate: Gate,
 }
 
 impl Site {
@@ -293,6 +295,7 @@ pub(crate) mod tests {
                 pages: true,
                 library_home: "/?library={code}".to_owned(),
             },
+            gate: Gate::default(),
         }
     }
 

@@ -12,6 +12,7 @@ mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
 mod forms;
+mod gate;
 mod housekeeping;
 mod invitations;
 mod library;
@@ -44,6 +45,7 @@ pub use self::change_email::ChangeEmailError;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
+pub use self::gate::{Credential, GateError, GateMemory, Passage};
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
 pub use self::prove_email::{EmailChangeStep, ProveEmailChange, ProveEmailError};
@@ -78,6 +80,8 @@ pub struct Flows {
     pub tokens: Tokens,
     /// What one client may do here.
     pub limits: Limits,
+    /// Who was found at the gate in the last second.
+    pub gate_memory: GateMemory,
     /// The time.
     pub clock: Clock,
     /// Life of a code: what the mail says.

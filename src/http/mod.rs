@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod cors;
 mod edge;
+mod forward_auth;
 mod health;
 pub mod inbox;
 mod library;

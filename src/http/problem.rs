@@ -15,8 +15,8 @@ use rand::rngs::SysRng;
 
 use crate::domain::{EmailError, MetadataError, RefreshTokenError, SiteError};
 use crate::flows::{
-    AccountError, ChangeEmailError, DeleteAccountError, ExchangeError, LibraryError, ProveEmailError,
-    RefreshError, RequestCodeError, SignOutError, VerifyCodeError,
+    AccountError, ChangeEmailError, DeleteAccountError, ExchangeError, GateError, LibraryError,
+    ProveEmailError, RefreshError, RequestCodeError, SignOutError, VerifyCodeError,
 };
 use crate::ports::PortError;
 use crate::ports::db::ActError;
@@ -36,12 +36,14 @@ pub struct Problem {
     pub retry_after: Option<u64>,
     /// The field that broke a rule, if one did.
     pub field: Option<Cow<'static, str>>,
+    /// The path where a browser can do something about it, for a proxy that cannot redirect by itself.
+    pub location: Option<String>,
 }
 
 impl Problem {
     /// A problem without a time to wait.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None, field: None }
+        Self { status, code, message: message.into(), retry_after: None, field: None, location: None }
     }
 
     /// Input that breaks a rule.
@@ -64,6 +66,9 @@ impl Problem {
         headers.insert(HeaderName::from_static("x-sb-error-code"), HeaderValue::from_static(self.code));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(Ok(location)) = self.location.as_deref().map(HeaderValue::from_str) {
+            headers.insert(HeaderName::from_static("x-doorcode-location"), location);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1: a 401 names the scheme.
@@ -297,6 +302,23 @@ impl From<ActError> for Problem {
                 ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", "A value is out of its bounds")
             },
             ActError::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl From<GateError> for Problem {
+    fn from(error: GateError) -> Self {
+        match error {
+            GateError::NotSignedIn => {
+                Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "Sign in to this site and try again")
+            }
+            GateError::NotStaff => Self::forbidden(
+                "not_staff",
+                "This is for staff: ask a library for access, or an owner to invite you",
+            ),
+            GateError::Refused => Self::forbidden("forbidden", "Your role does not allow this"),
+            GateError::NoSigningKey(error) => no_signing_key(&error),
+            GateError::Unavailable(error) => error.into(),
         }
     }
 }

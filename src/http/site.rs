@@ -5,8 +5,8 @@ use std::sync::Arc;
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{FromRequest, Request, RequestBody, Result};
 
-use super::Problem;
-use crate::domain::{Claim, Site};
+use super::{HttpSettings, Problem, visitor};
+use crate::domain::{Claim, Site, SiteError};
 use crate::flows::SharedFlows;
 
 /// The site a request is for.
@@ -37,6 +37,36 @@ impl<'a> FromRequest<'a> for ForSite {
         }
         Ok(Self(Arc::clone(site)))
     }
+}
+
+/// The site at whose gate a request stands: by its host and nothing else, as the rest is the application's or the client's.
+///
+/// A proxy that asks under our own name (Traefik) says in `X-Forwarded-Host` which host it is asked about. Whoever is not
+/// one of our proxies could choose another site's rules by it, and so could a client of a proxy that passes the header on:
+/// it counts from trusted peers alone, and only where the `Host` names no site.
+pub(super) fn site_at_gate(request: &Request, flows: &SharedFlows) -> Result<Arc<Site>, Problem> {
+    let settings = request.data::<Arc<HttpSettings>>().ok_or_else(Problem::internal)?;
+    let resolve = |host: Option<&str>| flows.sites.resolve(&Claim { host, ..Claim::default() });
+    let named = match resolve(host(request).as_deref()) {
+        Err(SiteError::Unnamed | SiteError::UnknownHost)
+            if request.headers().contains_key("x-forwarded-host")
+                && visitor::is_from_proxy(request, &settings.trusted_proxies) =>
+        {
+            resolve(text(request.headers(), "x-forwarded-host").map(str::to_ascii_lowercase).as_deref())
+        }
+        named => named,
+    };
+    named.map(Arc::clone).map_err(|error| {
+        tracing::info!(%error, "no site at the gate");
+        match error {
+            SiteError::Unnamed => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "site_unknown",
+                "The proxy must ask with the site's own Host, or be listed in server.trusted_proxies and send X-Forwarded-Host",
+            ),
+            error => error.into(),
+        }
+    })
 }
 
 /// The host a request is for: of the `Host` header, or the authority of HTTP/2.

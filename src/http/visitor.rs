@@ -37,10 +37,19 @@ impl<'a> FromRequest<'a> for From {
 /// Read from the right, since everything left of what our own proxies wrote is the client's to invent. An entry that
 /// cannot be read ends the walk, and the proxy that passed it on counts as the client: never nobody.
 fn client_ip(request: &Request, trusted: &[IpNet]) -> Option<IpAddr> {
-    let peer = request.remote_addr().as_socket_addr()?.ip().to_canonical();
+    let peer = peer_ip(request)?;
     let forwarded = request.headers().get_all("x-forwarded-for");
     let entries: Vec<&str> = forwarded.iter().map(|value| value.to_str().unwrap_or("")).collect();
     Some(walk_forwarded(peer, &entries, trusted))
+}
+
+/// Whether the peer is one of our proxies.
+pub(super) fn is_from_proxy(request: &Request, trusted: &[IpNet]) -> bool {
+    peer_ip(request).is_some_and(|peer| trusted.iter().any(|network| network.contains(&peer)))
+}
+
+fn peer_ip(request: &Request) -> Option<IpAddr> {
+    Some(request.remote_addr().as_socket_addr()?.ip().to_canonical())
 }
 
 fn walk_forwarded(peer: IpAddr, headers: &[&str], trusted: &[IpNet]) -> IpAddr {

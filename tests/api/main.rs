@@ -14,6 +14,7 @@ mod crashes;
 mod database;
 mod deletion;
 mod email_change;
+mod gate;
 mod library;
 mod library_rules;
 mod limits;

@@ -74,6 +74,25 @@ need_redis() {
     export DOORCODE_TEST_REDIS_SERVER
 }
 
+# find_program NAME: where it is; programs for administrators are not on everybody's PATH.
+find_program() { command -v "$1" || PATH=/usr/sbin:/usr/local/sbin command -v "$1"; }
+
+# The proxies that the files in config/ are for.
+need_proxies() {
+    DOORCODE_TEST_NGINX=${DOORCODE_TEST_NGINX:-$(find_program nginx || true)}
+    DOORCODE_TEST_CADDY=${DOORCODE_TEST_CADDY:-$(find_program caddy || true)}
+    if [ -z "$DOORCODE_TEST_NGINX" ] && install_packages nginx; then
+        DOORCODE_TEST_NGINX=$(find_program nginx || true)
+    fi
+    if [ -z "$DOORCODE_TEST_CADDY" ] && install_packages caddy; then
+        DOORCODE_TEST_CADDY=$(find_program caddy || true)
+    fi
+    if [ -z "$DOORCODE_TEST_NGINX" ] || [ -z "$DOORCODE_TEST_CADDY" ]; then
+        die "nginx or Caddy is missing. Install them (Debian: apt-get install nginx caddy) and run this again."
+    fi
+    export DOORCODE_TEST_NGINX DOORCODE_TEST_CADDY
+}
+
 # need_python DIR: a Python that can run the mail server, with the pinned packages. They are kept in DIR from
 # run to run. Sets MAIL_PYTHON, and MAIL_PYTHONPATH where this machine cannot make virtual environments.
 need_python() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::http::{StatusCode, header};
+use poem::http::{HeaderMap, StatusCode, header};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -29,6 +29,12 @@ impl Bearer {
     pub(in crate::http) fn claims(&self, flows: &SharedFlows, site: &Site) -> Result<Arc<Claims>, Problem> {
         Ok(flows.read_token(site, &self.0)?)
     }
+}
+
+/// The bearer token of a request, if it has one.
+pub(in crate::http) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = text(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
 }
 
 // By hand: the framework's own scheme compares `Bearer` letter by letter, but it is case-insensitive
@@ -64,17 +70,13 @@ impl<'a> ApiExtractor<'a> for Bearer {
         _: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        text(request.headers(), header::AUTHORIZATION.as_str())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty())
-            .map(|(_, token)| Self(token.trim().to_owned()))
-            .ok_or_else(|| {
-                Problem::new(
-                    StatusCode::UNAUTHORIZED,
-                    "no_authorization",
-                    "This endpoint requires a valid Bearer token",
-                )
-                .into()
-            })
+        bearer_token(request.headers()).map(|token| Self(token.to_owned())).ok_or_else(|| {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "no_authorization",
+                "This endpoint requires a valid Bearer token",
+            )
+            .into()
+        })
     }
 }

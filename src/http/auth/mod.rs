@@ -18,12 +18,13 @@ use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use self::account_requests::{DeleteUserBody, Grant, TokenBody, UpdateUserBody};
 use self::answers::{Empty, KeySetAnswer, NoContent, Redirect, SessionAnswer, VerifyAnswer};
-pub(super) use self::bearer::Bearer;
+pub(super) use self::bearer::{Bearer, bearer_token};
 use self::cookie::CookieSession;
 pub(super) use self::errors::render;
 use self::objects::{KeySet, PageSessionObject, Settings, UserObject};
 use self::requests::{OtpBody, Resend, ResendBody, Verification, VerifyBody, given};
 use super::body::Body;
+use super::forward_auth::GateApi;
 use super::health::{self, Health, Live, ReadyAnswer};
 use super::site::ForSite;
 use super::{Problem, problem, visitor};
@@ -34,8 +35,9 @@ use crate::flows::{DeleteAccount, EmailChangeStep, ExchangeCode, SharedFlows};
 pub(super) const PATH: &str = "/auth/v1";
 
 /// The API, for the document and for serving.
-pub(super) fn api(flows: SharedFlows) -> OpenApiService<AuthApi, ()> {
-    OpenApiService::new(AuthApi { flows }, "Doorcode", env!("CARGO_PKG_VERSION"))
+pub(super) fn api(flows: SharedFlows) -> OpenApiService<(AuthApi, GateApi), ()> {
+    let parts = (AuthApi { flows: SharedFlows::clone(&flows) }, GateApi { flows });
+    OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION"))
 }
 
 /// The API, ready to be nested under a path.

@@ -8,7 +8,7 @@ use url::Url;
 
 use self::people::{MESSAGE, account, at, delete, email_change, libraries, open_requests, profile, requests};
 use super::view::{InvitationStanding, Notice, NoticeKind, Page};
-use crate::domain::{Color, EmailAddress, Locale, Look, MailLink, Site, SiteKind, TokenAlgorithm};
+use crate::domain::{Color, EmailAddress, Gate, Locale, Look, MailLink, Site, SiteKind, TokenAlgorithm};
 
 /// A page to look at.
 pub(super) struct Sample {
@@ -57,6 +57,7 @@ pub(super) fn site(kind: SiteKind) -> Option<Site> {
             pages: true,
             library_home: "/?library={code}".to_owned(),
         },
+        gate: Gate::default(),
     })
 }
 

@@ -16,6 +16,7 @@ mod demo;
 mod email_changes;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod gate;
 mod invitations;
 mod libraries;
 mod migrate;
@@ -43,6 +44,7 @@ pub use demo::{DemoError, fill_demo};
 pub use email_changes::{BeginEmailChange, BegunEmailChange, WaitingEmailChange};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedPostgres;
+pub use gate::{AtGate, GateClaim};
 pub use invitations::NewInvitation;
 pub use migrate::{MigrateError, migrate};
 pub use open_session::{OpenSession, Opened};

@@ -7,11 +7,15 @@ use doorcode::app::App;
 use doorcode::config::Config;
 use doorcode::flows::SharedFlows;
 use doorcode::ports::clock::{Clock, ManualClock};
+use doorcode::ports::db::EmbeddedPostgres;
 use doorcode::ports::mail::Inbox;
 use doorcode::ports::mail::inbox::CaughtMail;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -23,7 +27,7 @@ pub(crate) const READER: &str = "reader.localhost:8080";
 pub(crate) const MANAGE: &str = "manage.localhost:8080";
 
 /// 32 bytes of no meaning, the same for all tests.
-const MASTER: &str = "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=";
+pub(crate) const MASTER: &str = "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=";
 
 /// A running server with stores of its own.
 pub(crate) struct TestApp {
@@ -63,6 +67,26 @@ impl TestApp {
         let services = Services::new().await;
         let settings = services.settings();
         Self::start(Some(services), tempfile::tempdir().unwrap(), settings, changes).await
+    }
+
+    /// A server with these settings on a database that holds what a statement has put there.
+    pub(crate) async fn on_filled_services(statement: &str, changes: &[(&str, &str)]) -> Self {
+        let services = Services::new().await;
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&services.sql).await.unwrap();
+        let settings = services.settings();
+        Self::start(Some(services), tempfile::tempdir().unwrap(), settings, changes).await
+    }
+
+    /// As [`TestApp::on_filled_services`], on the embedded stores.
+    pub(crate) async fn on_filled_embedded(statement: &str, changes: &[(&str, &str)]) -> Self {
+        let data = embedded::data_folder().await;
+        let server = EmbeddedPostgres::start(&data.path().join("postgres")).await.unwrap();
+        let mut owner = PgConnection::connect(server.owner_url().expose_secret()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut owner).await.unwrap();
+        owner.close().await.unwrap();
+        server.stop().await.unwrap();
+        let settings = embedded::settings(data.path());
+        Self::start(None, data, settings, changes).await
     }
 
     /// Stops the server and starts another on the same stores, with other settings.
