@@ -15,6 +15,7 @@ as $$
         'sessions', (
             select coalesce(jsonb_agg(to_jsonb(s) - array['refresh_counter', 'challenge_id'] order by s.created_at), '[]')
             from auth.sessions s where s.user_id = person),
+        'email_change', (select to_jsonb(c) - array['id', 'session_id'] from auth.email_changes c where c.user_id = person),
         'staff_records', (
             select coalesce(jsonb_agg(to_jsonb(s) order by s.created_at), '[]')
             from public.library_staff s where s.user_id = person),

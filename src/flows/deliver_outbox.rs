@@ -125,15 +125,22 @@ impl MailWorkers {
         }
     }
 
-    /// Where the mail's button leads. An invitation goes to a site where the person can make the account it needs.
+    /// Where the mail's button leads: to the page that is about it, or where the site has no pages, to the site.
+    ///
+    /// An invitation goes to a site where the person can make the account it needs, and without pages of ours to one of
+    /// the site's own.
     fn link(&self, job: &LibraryMail, site: &Arc<Site>) -> Url {
-        match job {
+        let (site, page) = match job {
             LibraryMail::Invitation { token, .. } => {
-                let site = self.flows.sites.sign_up_site().unwrap_or(site);
-                site.url.join(&format!("/invitations/{token}")).unwrap_or_else(|_| site.url.clone())
+                (self.flows.sites.sign_up_site().unwrap_or(site), format!("/invitations/{token}"))
             }
-            _ => site.url.clone(),
-        }
+            LibraryMail::AccessRequested { .. } if site.look.pages => (site, "/access-requests".to_owned()),
+            LibraryMail::AccessDecided { role: Some(_), .. } if site.look.pages => {
+                (site, "/libraries".to_owned())
+            }
+            _ => return site.url.clone(),
+        };
+        site.url.join(&page).unwrap_or_else(|_| site.url.clone())
     }
 }
 

@@ -320,6 +320,7 @@ async fn a_request_for_access_is_decided_once_and_everybody_is_told() {
     // Each of the two who may decide hears of it: their third mail, after two codes.
     for decider in [&owner, &manager] {
         let mail = library.app.mail(&decider.email, 3).await;
+        assert!(mail.text.contains("http://manage.localhost:8080/access-requests\n"), "{}", mail.text);
         assert!(
             mail.text.contains("ada@example.org") && mail.text.contains("I know the shelves."),
             "{}",
@@ -348,6 +349,7 @@ async fn a_request_for_access_is_decided_once_and_everybody_is_told() {
     assert_eq!(text(&decided.assert_ok().body, "status"), "approved");
     assert_problem(&decide(&owner, Some("\"2\""), json!({})).await, 409, "illegal_state");
     let mail = library.app.mail(&ada.email, 3).await;
+    assert!(mail.text.contains("http://manage.localhost:8080/libraries\n"), "{}", mail.text);
     assert!(mail.text.contains("Welcome") && mail.text.contains("Central Library"), "{}", mail.text);
     assert_eq!(
         library.get(&ada, "/permissions").await.assert_ok().body["staff_libraries"][0]["role"],

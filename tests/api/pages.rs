@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::app::{MANAGE, READER, text};
 use super::support::{Browser, TestApp, on_both_backends};
@@ -244,4 +244,83 @@ async fn a_person_takes_all_their_data_with_them() {
     assert_eq!(data["sessions"].as_array().unwrap().len(), 1);
     assert!(data["sessions"][0].get("refresh_counter").is_none());
     assert_eq!(data["events"][0]["action"], "user_signedup");
+}
+
+/// The token in the link of a mail.
+fn link_in(text: &str) -> String {
+    let (_, rest) = text.split_once("/confirm?token_hash=").unwrap_or_else(|| panic!("no link in {text}"));
+    rest.split('&').next().unwrap().to_owned()
+}
+
+on_both_backends! {
+    /// A scanner of mails opens every link and uses none.
+    async fn a_mailed_link_asks_first_and_signs_in_once(app: TestApp) {
+        app.request_code(READER, "ada@example.org").await.assert_ok();
+        let token = link_in(&app.mail("ada@example.org", 1).await.text);
+        let path = format!("/confirm?token_hash={token}&type=email&redirect_to=%2Fbooks");
+        let (mut scanner, mut browser) = (Browser::on(&app, READER), Browser::on(&app, READER));
+        for _ in 0..3 {
+            scanner.open(&path).await.assert_shows("token_hash");
+        }
+        browser.open(&path).await.assert_shows("token_hash");
+        let form = [("token_hash", token.as_str()), ("type", "email"), ("redirectTo", "/books")];
+        browser.submit("/confirm", &form).await.assert_leads_to("/welcome?redirectTo=%2Fbooks");
+        browser.open("/account").await.assert_shows("display_name");
+        scanner.submit("/confirm", &form).await.assert_status(403);
+        scanner.open("/account").await.assert_leads_to("/login?redirectTo=%2Faccount");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_a_client_library_asked_for_leads_back_to_it() {
+    let app = TestApp::on_services().await;
+    let mut browser = Browser::on(&app, READER);
+    // RFC 7636 appendix B.
+    let challenge = json!({
+        "email": "ada@example.org", "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        "code_challenge_method": "s256",
+    });
+    let path = "/auth/v1/otp?redirect_to=http%3A%2F%2Flocalhost%3A3000%2Fback";
+    app.post(READER, path, challenge).await.assert_ok();
+    let token = link_in(&app.mail("ada@example.org", 1).await.text);
+    browser.open(&format!("/confirm?token_hash={token}&type=email")).await.assert_shows("token_hash");
+    let form = [("token_hash", token.as_str()), ("type", "email")];
+    let answer = browser.submit("/confirm", &form).await;
+    let code = answer
+        .header("location")
+        .unwrap()
+        .strip_prefix("http://localhost:3000/back?code=")
+        .unwrap()
+        .to_owned();
+    assert!(
+        !browser.jar.contains_key("doorcode-session"),
+        "the session is the library's, not this browser's"
+    );
+    let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    let trade = json!({"auth_code": code, "code_verifier": verifier});
+    app.post(READER, "/auth/v1/token?grant_type=pkce", trade).await.assert_ok();
+    // Without a challenge the session comes in the fragment, which browsers send to nobody.
+    app.advance(Duration::from_secs(61)).await;
+    app.post(READER, path, json!({"email": "ada@example.org"})).await.assert_ok();
+    let token = link_in(&app.mail("ada@example.org", 2).await.text);
+    let form = [("token_hash", token.as_str()), ("type", "magiclink")];
+    let answer = browser.submit("/confirm", &form).await;
+    let to = answer.header("location").unwrap();
+    assert!(to.starts_with("http://localhost:3000/back#access_token="), "{to}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_came_too_late_is_said_to_be_late_and_not_wrong() {
+    let app = TestApp::on_services().await;
+    let mut browser = Browser::on(&app, READER);
+    browser.open("/login").await;
+    browser.submit("/login", &[("email", "ada@example.org")]).await.assert_leads_to("/login");
+    let code = app.code("ada@example.org", 1).await;
+    for (wait, said) in [(0, "is not right"), (601, "no longer works")] {
+        app.advance(Duration::from_secs(wait)).await;
+        let typed = if wait == 0 { "abcdef" } else { code.as_str() };
+        let page = browser.submit("/login/code", &[("code", typed)]).await;
+        page.assert_status(403);
+        assert!(page.html.contains(said), "{said}: {}", page.html);
+    }
 }

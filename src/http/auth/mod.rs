@@ -22,6 +22,7 @@ pub(super) use self::bearer::{Bearer, bearer_token};
 use self::cookie::CookieSession;
 pub(super) use self::errors::render;
 use self::objects::{KeySet, PageSessionObject, Settings, UserObject};
+pub(super) use self::requests::purpose_of;
 use self::requests::{OtpBody, Resend, ResendBody, Verification, VerifyBody, given};
 use super::body::Body;
 use super::forward_auth::GateApi;

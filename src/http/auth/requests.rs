@@ -138,6 +138,16 @@ pub(super) enum Verification {
     EmailChange(ProveEmailChange),
 }
 
+/// Which accounts a proof of this kind may open. `None` for kinds that open none.
+pub(in crate::http) fn purpose_of(kind: &str) -> Option<Purpose> {
+    match kind {
+        "email" => Some(Purpose::Either),
+        "signup" | "invite" => Some(Purpose::NewAccount),
+        "magiclink" | "recovery" => Some(Purpose::ExistingAccount),
+        _ => None,
+    }
+}
+
 impl VerifyBody {
     pub(super) fn read(self, site: Arc<Site>, visitor: Visitor) -> Result<Verification, Problem> {
         let Some(kind) = given(self.kind) else {
@@ -154,13 +164,7 @@ impl VerifyBody {
             (None, Some(link)) => (Presented::Link(link), Rejection::Link),
             (Some(code), None) => (read_code(&code, &kind, email, phone.as_deref())?, Rejection::Code),
         };
-        let purpose = match kind.as_str() {
-            "email" => Some(Purpose::Either),
-            "signup" | "invite" => Some(Purpose::NewAccount),
-            "magiclink" | "recovery" => Some(Purpose::ExistingAccount),
-            _ => None,
-        };
-        match (purpose, presented) {
+        match (purpose_of(&kind), presented) {
             (Some(purpose), presented) => {
                 let verify = VerifyCode { site, presented, purpose, browser: None, visitor };
                 Ok(Verification::SignIn(verify, rejection))

@@ -3,10 +3,11 @@
 use poem::{Response, Result, handler};
 
 use super::super::Problem;
+use super::super::auth::purpose_of;
 use super::view::Page;
 use super::visit::{Posted, Visit};
 use crate::domain::SiteKind;
-use crate::flows::{Presented, Purpose, VerifyCode, VerifyCodeError};
+use crate::flows::{ConfirmLink, LinkConfirmed, VerifyCodeError};
 
 /// The button.
 #[handler]
@@ -15,6 +16,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response> {
         Some(token) if !token.is_empty() && token.len() <= 128 => Page::Confirm {
             token_hash: token.to_owned(),
             kind: visit.query("type").unwrap_or("email").to_owned(),
+            redirect_to: visit.query("redirect_to").unwrap_or_default().to_owned(),
         },
         _ => Page::ConfirmFailed,
     };
@@ -24,22 +26,26 @@ pub(super) async fn show(visit: Visit) -> Result<Response> {
 /// Somebody presses it: they are in.
 #[handler]
 pub(super) async fn enter(Posted { mut visit, fields }: Posted) -> Result<Response> {
-    let ask = VerifyCode {
+    let Some(purpose) = purpose_of(fields.text("type")) else {
+        return visit.refuse(&Problem::from(VerifyCodeError::Rejected), &Page::ConfirmFailed);
+    };
+    let link = ConfirmLink {
         site: visit.site.clone(),
-        presented: Presented::Link(fields.text("token_hash").to_owned()),
-        purpose: Purpose::Either,
-        browser: None,
+        token: fields.text("token_hash").to_owned(),
+        purpose,
         visitor: visit.visitor.clone(),
     };
-    let signed_in = match visit.flows.verify_code(ask).await {
-        Ok(signed_in) => signed_in,
+    let signed_in = match visit.flows.confirm_link(link).await {
+        Ok(LinkConfirmed::SignedIn(signed_in)) => signed_in,
+        // A client library asked for the mail: what it waits for is its own, and this browser stays as it is.
+        Ok(LinkConfirmed::HandOver(to) | LinkConfirmed::AuthCode(to)) => return Ok(visit.go(to.as_str())),
         Err(error @ VerifyCodeError::Rejected) => {
-            return visit.show_as(Problem::from(error).status, &Page::ConfirmFailed);
+            return visit.refuse(&Problem::from(error), &Page::ConfirmFailed);
         }
         Err(error) => return Err(Problem::from(error).into()),
     };
-    let wished = visit.progress().and_then(|progress| progress.redirect_to);
-    let destination = visit.destination(wished.as_deref());
+    let begun = visit.progress().and_then(|progress| progress.redirect_to);
+    let destination = visit.destination(fields.given("redirectTo").or(begun.as_deref()));
     super::enter(&mut visit, &signed_in).await;
     Ok(if signed_in.is_first && visit.site.kind == SiteKind::Reader {
         visit.go(&super::welcome::address(&destination))

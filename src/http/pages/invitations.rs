@@ -54,7 +54,7 @@ async fn refused(visit: Visit, token: &str, problem: Problem) -> Result<Response
         _ => return Err(problem.into()),
     };
     let page = page(&visit, token, Some(notice)).await?;
-    visit.show_as(problem.status, &page)
+    visit.refuse(&problem, &page)
 }
 
 async fn page(visit: &Visit, token: &str, notice: Option<Notice>) -> Result<Page> {

@@ -156,7 +156,11 @@ fn sign_in() -> Vec<Sample> {
         of(
             "confirm",
             Reader,
-            Page::Confirm { token_hash: "bm90IGEgdG9rZW4".to_owned(), kind: "email".to_owned() },
+            Page::Confirm {
+                token_hash: "bm90IGEgdG9rZW4".to_owned(),
+                kind: "email".to_owned(),
+                redirect_to: String::new(),
+            },
         ),
         of("confirm-failed", Reader, Page::ConfirmFailed),
     ]

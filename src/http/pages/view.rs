@@ -199,8 +199,13 @@ pub(super) enum Page {
         #[serde(skip)]
         notice: Option<Notice>,
     },
-    /// A mailed link. `POST /confirm`: `token_hash`, `type`.
-    Confirm { token_hash: String, kind: String },
+    /// A mailed link. `POST /confirm`: `token_hash`, `type`, `redirectTo`.
+    Confirm {
+        token_hash: String,
+        kind: String,
+        /// Where to go from there, if the link says so.
+        redirect_to: String,
+    },
     /// A mailed link that no longer works.
     ConfirmFailed,
     /// Something did not work.

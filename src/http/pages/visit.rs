@@ -212,7 +212,7 @@ impl Visit {
     }
 
     /// The page, with a status that says how it went.
-    pub(super) fn show_as(self, status: StatusCode, page: &Page) -> Result<Response> {
+    fn show_as(self, status: StatusCode, page: &Page) -> Result<Response> {
         let session = self.session.as_ref();
         let token = self.flows.form_proof(&self.site, &self.browser, session.map(|session| session.id));
         let frame = Frame {

@@ -97,7 +97,7 @@ fn pages() -> Vec<Page> {
         invitation(InvitationStanding::Yours),
         invitation(InvitationStanding::OtherAddress { email: text() }),
         Page::Libraries { libraries: vec![library()], notice: None },
-        Page::Confirm { token_hash: text(), kind: text() },
+        Page::Confirm { token_hash: text(), kind: text(), redirect_to: text() },
         Page::Failure { key: "broken", retry_after: None, request_id: text() },
     ]
 }
