@@ -1,7 +1,5 @@
 //! The bearer of an access token looks at their account, or changes it.
 
-use std::sync::Arc;
-
 use super::{Flows, Visitor};
 use crate::domain::{MetadataError, SessionId, Site, User, UserId, UserMetadata};
 use crate::ports::PortError;
@@ -36,7 +34,7 @@ impl Flows {
     ///
     /// # Errors
     /// [`TokenError`] for everything that is not a live one.
-    pub fn read_token(&self, site: &Site, token: &str) -> Result<Arc<Claims>, TokenError> {
+    pub fn read_token(&self, site: &Site, token: &str) -> Result<Claims, TokenError> {
         self.tokens.verify(site, token, self.clock.now())
     }
 

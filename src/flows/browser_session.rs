@@ -74,13 +74,7 @@ impl Flows {
     pub fn caller_of(&self, site: &Arc<Site>, session: &BrowserSession, visitor: &Visitor) -> Caller {
         Caller {
             site: Arc::clone(site),
-            claims: Arc::new(Claims::of(
-                site,
-                &session.user,
-                session.id,
-                session.opened_at,
-                self.clock.now(),
-            )),
+            claims: Claims::of(site, &session.user, session.id, session.opened_at, self.clock.now()),
             visitor: visitor.clone(),
         }
     }

@@ -20,7 +20,7 @@ pub struct Caller {
     /// The site it was issued for and presented on.
     pub site: Arc<Site>,
     /// What it says.
-    pub claims: Arc<Claims>,
+    pub claims: Claims,
     /// Who presents it.
     pub visitor: Visitor,
 }
@@ -131,7 +131,7 @@ impl Caller {
     }
 
     fn claims_as_json(&self) -> Result<String, PortError> {
-        serde_json::to_string(&*self.claims)
+        serde_json::to_string(&self.claims)
             .map_err(|error| PortError::unexpected(Dependency::Database, error))
     }
 

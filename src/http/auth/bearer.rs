@@ -1,7 +1,5 @@
 //! The access token of a request.
 
-use std::sync::Arc;
-
 use poem::http::{HeaderMap, StatusCode, header};
 use poem::{Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
@@ -26,7 +24,7 @@ impl Bearer {
     }
 
     /// What it says, if it is a live one of the site.
-    pub(in crate::http) fn claims(&self, flows: &SharedFlows, site: &Site) -> Result<Arc<Claims>, Problem> {
+    pub(in crate::http) fn claims(&self, flows: &SharedFlows, site: &Site) -> Result<Claims, Problem> {
         Ok(flows.read_token(site, &self.0)?)
     }
 }

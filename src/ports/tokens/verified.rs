@@ -1,28 +1,24 @@
 //! Tokens whose signature was found good, remembered so that a client's next request with the same token is not
 //! checked by elliptic curves again.
 //!
-//! Only the signature is taken from memory. The time and the site are judged on every use, and each memory belongs to
-//! one set of keys of one site: with the keys it is gone, also for a check that is still under way.
+//! Only the signature is taken from memory: what the token says is read from it again, its time and site are judged on
+//! every use, and each memory belongs to one set of keys of one site. With the keys it is gone, also for a check that is
+//! still under way.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 
-use super::Claims;
-
-/// Tokens remembered for one site, at most: some 20 MB.
-pub(super) const MOST_REMEMBERED: usize = 10_000;
-/// Longest token that is remembered, in octets. One with little metadata has some 900; unpacked, metadata takes many
-/// times its length, and nobody shall fill the memory with it.
-const LONGEST: usize = 1536;
+/// Tokens remembered for one site, at most: some 6 MB. More clients than that in turn, and each is checked every time.
+pub(super) const MOST_REMEMBERED: usize = 1 << 16;
 /// Parts with a lock of their own, so that requests hardly ever wait for each other.
 const PARTS: usize = 16;
 
-/// A token's SHA-256: memory holds no token that could be stolen from it.
+/// A token's SHA-256: memory holds no token that could be stolen from it, and the same little for a long one.
 type Fingerprint = [u8; SHA256_OUTPUT_LEN];
 
-/// Claims by token. Full, it forgets the oldest: a flood of new tokens costs what it cost before, and no more.
+/// Fingerprints of tokens. Full, it forgets the oldest: a flood of new tokens costs what it cost before, and no more.
 #[derive(Default)]
 pub(super) struct Verified {
     parts: [Mutex<Part>; PARTS],
@@ -30,35 +26,29 @@ pub(super) struct Verified {
 
 #[derive(Default)]
 struct Part {
-    claims: HashMap<Fingerprint, Arc<Claims>>,
+    known: HashSet<Fingerprint>,
     oldest_first: VecDeque<Fingerprint>,
 }
 
 impl Verified {
-    /// What a token says, if its signature was found good before.
-    pub(super) fn find(&self, token: &str) -> Option<Arc<Claims>> {
-        if token.len() > LONGEST {
-            return None;
-        }
+    /// Whether a token's signature was found good before.
+    pub(super) fn knows(&self, token: &str) -> bool {
         let fingerprint = fingerprint(token);
-        self.part(fingerprint).claims.get(&fingerprint).map(Arc::clone)
+        self.part(fingerprint).known.contains(&fingerprint)
     }
 
-    /// Remembers what a token says, whose signature was found good.
-    pub(super) fn insert(&self, token: &str, claims: &Arc<Claims>) {
-        if token.len() > LONGEST {
-            return;
-        }
+    /// Remembers a token whose signature was found good.
+    pub(super) fn insert(&self, token: &str) {
         let fingerprint = fingerprint(token);
         let mut part = self.part(fingerprint);
-        if part.claims.insert(fingerprint, Arc::clone(claims)).is_some() {
+        if !part.known.insert(fingerprint) {
             return;
         }
         part.oldest_first.push_back(fingerprint);
         if part.oldest_first.len() > MOST_REMEMBERED / PARTS
             && let Some(oldest) = part.oldest_first.pop_front()
         {
-            part.claims.remove(&oldest);
+            part.known.remove(&oldest);
         }
     }
 
@@ -70,8 +60,8 @@ impl Verified {
     pub(super) fn len(&self) -> usize {
         let counts = |part: &Mutex<Part>| {
             let part = part.lock().unwrap();
-            assert_eq!(part.claims.len(), part.oldest_first.len());
-            part.claims.len()
+            assert_eq!(part.known.len(), part.oldest_first.len());
+            part.known.len()
         };
         self.parts.iter().map(counts).sum()
     }
