@@ -79,6 +79,17 @@ pub(super) fn host(request: &Request) -> Option<String> {
         .map(str::to_ascii_lowercase)
 }
 
+/// Whether a request that changes something comes from a page of this very origin.
+///
+/// Reader and management are the same site to a browser, so cookies alone do not tell them apart. Browsers send `Origin`
+/// with every form; where it is missing, `Sec-Fetch-Site` must say the same.
+pub(super) fn is_from_own_page(site: &Site, headers: &HeaderMap) -> bool {
+    match text(headers, header::ORIGIN.as_str()) {
+        Some(origin) => origin == site.origin(),
+        None => text(headers, "sec-fetch-site") == Some("same-origin"),
+    }
+}
+
 /// A header that was sent once and is plain text. Sent twice it is nothing we could believe.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();

@@ -12,7 +12,7 @@ use crate::flows::{Credential, GateError, SharedFlows};
 use crate::http::Problem;
 use crate::http::auth::bearer_token;
 use crate::http::pages::Cookie;
-use crate::http::site::{site_at_gate, text};
+use crate::http::site::{is_from_own_page, site_at_gate};
 
 /// What stays as it is in a value of a query (RFC 3986 §2.3, unreserved).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -67,7 +67,7 @@ impl<'a> FromRequest<'a> for Asked {
             && !headers.contains_key(header::SEC_WEBSOCKET_KEY);
         Ok(Self {
             // A token is sent by a program that means to; a cookie by any browser that is made to.
-            is_foreign: token.is_none() && !is_safe && !comes_from(&site, headers),
+            is_foreign: token.is_none() && !is_safe && !is_from_own_page(&site, headers),
             is_page: matches!(method, Method::GET | Method::HEAD) && accepts_pages(headers),
             token,
             cookie: Cookie::Session.read(&site, headers)?.map(str::to_owned),
@@ -144,14 +144,6 @@ fn octets<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Pro
             Err(_) => Err(Problem::invalid(format!("{name} is no text"))),
         },
         (Some(_), Some(_)) => Err(Problem::invalid(format!("{name} was sent more than once"))),
-    }
-}
-
-/// Whether a page of the site itself sent it: by its `Origin`, or where a browser sends none, by its own word for it.
-fn comes_from(site: &Site, headers: &HeaderMap) -> bool {
-    match text(headers, header::ORIGIN.as_str()) {
-        Some(origin) => origin == site.origin(),
-        None => text(headers, "sec-fetch-site") == Some("same-origin"),
     }
 }
 

@@ -1,12 +1,11 @@
 //! `/request-access` for people without a staff record, `/access-requests` for those who may give them one.
 
-use poem::http::StatusCode;
 use poem::{Response, Result, handler};
 use uuid::Uuid;
 
 use super::super::Problem;
 use super::super::library::note;
-use super::fields::Fields;
+use super::fields::{Fields, unreadable};
 use super::view::{Notice, OpenRequest, Page, RequestLine};
 use super::visit::{Posted, Visit};
 use crate::domain::{self, AccessRequest, MAX_PAGE, Role};
@@ -139,10 +138,6 @@ fn open_line(request: AccessRequest) -> OpenRequest {
 
 fn id(fields: &Fields) -> Result<Uuid, Problem> {
     fields.text("id").parse().map_err(|_| unreadable())
-}
-
-fn unreadable() -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_form", "The form could not be read")
 }
 
 /// Why it was not done, in words: `missing` where there is nothing to do it to, `twice` where it was done before.

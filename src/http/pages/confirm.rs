@@ -6,7 +6,6 @@ use super::super::Problem;
 use super::super::auth::purpose_of;
 use super::view::Page;
 use super::visit::{Posted, Visit};
-use crate::domain::SiteKind;
 use crate::flows::{ConfirmLink, LinkConfirmed, VerifyCodeError};
 
 /// The button.
@@ -25,7 +24,7 @@ pub(super) async fn show(visit: Visit) -> Result<Response> {
 
 /// Somebody presses it: they are in.
 #[handler]
-pub(super) async fn enter(Posted { mut visit, fields }: Posted) -> Result<Response> {
+pub(super) async fn enter(Posted { visit, fields }: Posted) -> Result<Response> {
     let Some(purpose) = purpose_of(fields.text("type")) else {
         return visit.refuse(&Problem::from(VerifyCodeError::Rejected), &Page::ConfirmFailed);
     };
@@ -46,10 +45,5 @@ pub(super) async fn enter(Posted { mut visit, fields }: Posted) -> Result<Respon
     };
     let begun = visit.progress().and_then(|progress| progress.redirect_to);
     let destination = visit.destination(fields.given("redirectTo").or(begun.as_deref()));
-    super::enter(&mut visit, &signed_in).await;
-    Ok(if signed_in.is_first && visit.site.kind == SiteKind::Reader {
-        visit.go(&super::welcome::address(&destination))
-    } else {
-        visit.go(&destination)
-    })
+    Ok(super::enter(visit, &signed_in, &destination).await)
 }

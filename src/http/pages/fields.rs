@@ -76,7 +76,8 @@ impl Fields {
     }
 }
 
-fn unreadable() -> Problem {
+/// A form that none of our pages sends.
+pub(super) fn unreadable() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_form", "The form could not be read")
 }
 

@@ -9,7 +9,7 @@ use poem::{Response, Result, handler};
 use super::super::Problem;
 use super::view::{Notice, Page};
 use super::visit::{Posted, Visit};
-use crate::domain::{EmailAddress, SignInCode, SignOutScope, SiteKind, UserMetadata};
+use crate::domain::{EmailAddress, SignInCode, SignOutScope, UserMetadata};
 use crate::flows::{
     Presented, Purpose, RequestCode, RequestCodeError, SignInProgress, VerifyCode, VerifyCodeError,
 };
@@ -116,12 +116,7 @@ pub(super) async fn enter(Posted { mut visit, fields }: Posted) -> Result<Respon
         }
     };
     let destination = visit.destination(progress.redirect_to.as_deref());
-    super::enter(&mut visit, &signed_in).await;
-    Ok(if signed_in.is_first && visit.site.kind == SiteKind::Reader {
-        visit.go(&super::welcome::address(&destination))
-    } else {
-        visit.go(&destination)
-    })
+    Ok(super::enter(visit, &signed_in, &destination).await)
 }
 
 /// Signs out here.

@@ -37,7 +37,7 @@ use self::view::{Frame, Page};
 use self::visit::Visit;
 use super::Problem;
 use super::site::{ForSite, text};
-use crate::domain::{SignOutScope, Site};
+use crate::domain::{SignOutScope, Site, SiteKind};
 use crate::flows::{LibraryError, SignOutError, SignedIn};
 
 /// Puts every page's address into the table of routes.
@@ -117,8 +117,9 @@ fn asset(ForSite(site): ForSite, Path(name): Path<String>, request: &Request) ->
     Ok(asset.answer(asked, text(request.headers(), header::IF_NONE_MATCH.as_str())))
 }
 
-/// Signs the browser in, and ends the session it had before.
-async fn enter(visit: &mut Visit, signed_in: &SignedIn) {
+/// Signs the browser in, ends the session it had before, and goes to `destination`; with somebody new by way of the
+/// welcome page.
+async fn enter(mut visit: Visit, signed_in: &SignedIn, destination: &str) -> Response {
     if let Some(before) = &visit.session {
         let person = (before.user.id, before.id);
         let outcome = visit.flows.sign_out(&visit.site, person, SignOutScope::Local, &visit.visitor).await;
@@ -130,6 +131,11 @@ async fn enter(visit: &mut Visit, signed_in: &SignedIn) {
         }
     }
     visit.enter(signed_in.session);
+    if signed_in.is_first && visit.site.kind == SiteKind::Reader {
+        visit.go(&welcome::address(destination))
+    } else {
+        visit.go(destination)
+    }
 }
 
 /// A session that is over already is what signing out wants.

@@ -12,7 +12,7 @@ use poem::{Error, FromRequest, IntoResponse, Request, RequestBody, Response, Res
 use url::form_urlencoded;
 
 use super::super::problem::Problem;
-use super::super::site::{ForSite, text};
+use super::super::site::{ForSite, is_from_own_page, text};
 use super::super::visitor;
 use super::cookies::Cookie;
 use super::fields::Fields;
@@ -218,7 +218,6 @@ impl Visit {
         let frame = Frame {
             site: &self.site,
             locale: self.locale,
-            // After a form was sent there is nothing to come back to but the page it was on.
             here: &self.here,
             token: &token,
             person: session.map(|session| session.user.email.as_str()),
@@ -261,17 +260,6 @@ fn append(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
 pub(super) fn wished_locale(site: &Site, headers: &HeaderMap, asked: Option<Locale>) -> Locale {
     let chosen = Cookie::Language.read(site, headers).ok().flatten().and_then(Locale::parse);
     chosen.or(asked).unwrap_or(site.locale)
-}
-
-/// Whether a request that changes something comes from a page of this very origin.
-///
-/// Reader and management are the same site to a browser, so cookies alone do not tell them apart. Browsers send `Origin`
-/// with every form; where it is missing, `Sec-Fetch-Site` must say the same.
-pub(super) fn is_from_own_page(site: &Site, headers: &HeaderMap) -> bool {
-    match text(headers, header::ORIGIN.as_str()) {
-        Some(origin) => origin == site.origin(),
-        None => text(headers, "sec-fetch-site") == Some("same-origin"),
-    }
 }
 
 /// Whether the browser may have held back a strict cookie: a link on another site was followed.
