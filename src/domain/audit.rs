@@ -145,6 +145,12 @@ words! {
         AccessRequestDeclined = "access_request_declined",
         /// A request for access was taken back.
         AccessRequestWithdrawn = "access_request_withdrawn",
+        /// A service key was made.
+        ServiceKeyMade = "service_key_made",
+        /// A service key was revoked.
+        ServiceKeyRevoked = "service_key_revoked",
+        /// An administrator ended somebody's session.
+        SessionRevoked = "session_revoked",
         /// Accounts were taken over from elsewhere; one row for all of them.
         UsersImported = "users_imported",
         /// A signing key was made and is published.

@@ -2,6 +2,7 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod admin;
 mod audit;
 mod browser;
 mod code;
@@ -21,6 +22,7 @@ mod site;
 mod user;
 pub mod words;
 
+pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction};
 pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};

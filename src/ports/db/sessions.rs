@@ -196,7 +196,7 @@ impl Db {
         &self,
         caller: &Bearer<'_>,
         scope: SignOutScope,
-        ip: Option<IpAddr>,
+        (ip, agent): (Option<IpAddr>, Option<&str>),
     ) -> Result<SignedOut, PortError> {
         let ended = self
             .run(|sql| {
@@ -221,6 +221,7 @@ impl Db {
                     caller.site,
                     scope.as_str(),
                     ip.map(|ip| ip.to_string()),
+                    agent,
                 );
                 Box::pin(statement.fetch_optional(sql))
             })
