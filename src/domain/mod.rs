@@ -4,6 +4,7 @@
 
 mod admin;
 mod browser;
+mod client;
 mod code;
 mod destination;
 mod device;
@@ -23,6 +24,7 @@ pub mod words;
 
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use browser::{BrowserId, SessionCookie};
+pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
