@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::wiring::sites;
 use crate::config::Config;
 use crate::flows::{Flows, GateMemory, MailWorkers, SharedFlows, SigningKeysError};
 use crate::http::{self, HttpSettings, LookError, Pages};

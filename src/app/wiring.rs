@@ -129,7 +129,9 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
     .await
 }
 
-pub(super) fn sites(config: &Config) -> Sites {
+/// The sites of a configuration.
+#[must_use]
+pub fn sites(config: &Config) -> Sites {
     let sites = config.sites.iter().map(|(id, site)| site_of(id, site)).collect();
     Sites::new(sites, &config.server.shared_hosts)
 }

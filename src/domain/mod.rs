@@ -5,6 +5,7 @@
 mod admin;
 mod audit;
 mod browser;
+mod client;
 mod code;
 mod destination;
 mod device;
@@ -25,6 +26,7 @@ pub mod words;
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction};
 pub use browser::{BrowserId, SessionCookie};
+pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
