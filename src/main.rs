@@ -1,6 +1,7 @@
 //! The command line.
 
 mod banner;
+mod signals;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,8 @@ use doorcode::ports::clock::Clock;
 use doorcode::ports::mail::preview;
 use doorcode::ports::mail::templates::Templates;
 use doorcode::telemetry;
+
+use self::signals::Signals;
 
 /// The configuration is wrong (`EX_CONFIG` would be 78; 64 is `EX_USAGE`: what was given to the command is wrong).
 const EXIT_CONFIG: u8 = 64;
@@ -118,10 +121,18 @@ fn finish(outcome: anyhow::Result<()>) -> ExitCode {
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::start(&config.log);
+    // Before anything is said to be ready: from here on no signal ends the process in the middle of something.
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
     banner::starting(&config);
-    let app = App::start(&config, Clock::System).await?;
+    let app = tokio::select! {
+        app = App::start(&config, Clock::System) => app?,
+        () = signals.next() => {
+            println!("Stopped before it was ready.");
+            return Ok(());
+        }
+    };
     banner::started(&config, &app);
-    app.run(stop_signal()).await.context("the server stopped")?;
+    app.run(signals.stop()).await;
     println!("Stopped.");
     Ok(())
 }
@@ -161,35 +172,4 @@ fn say_written(folder: &Path, written: std::io::Result<Vec<PathBuf>>) -> anyhow:
     let files = written.with_context(|| format!("cannot write to {}", folder.display()))?;
     println!("{} files written; open {}", files.len(), folder.join("index.html").display());
     Ok(())
-}
-
-/// Resolves at Ctrl-C or SIGTERM. The second such signal ends the process at once.
-async fn stop_signal() {
-    wait_for_signal().await;
-    eprintln!("Stopping: finishing what is under way. Once more stops at once.");
-    tokio::spawn(async {
-        wait_for_signal().await;
-        std::process::exit(130);
-    });
-}
-
-async fn wait_for_signal() {
-    let interrupt = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
 }
