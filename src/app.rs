@@ -146,6 +146,7 @@ impl App {
             codes,
             db,
             tokens: crate::ports::tokens::Tokens::default(),
+            key_keeping: wiring::key_keeping(config),
             limits: wiring::client_limits(config),
             gate_memory: GateMemory::default(),
             clock,
@@ -217,6 +218,7 @@ impl App {
     /// If the listener breaks.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> std::io::Result<()> {
         self.flows.start_housekeeping();
+        self.flows.start_key_keeping();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
             let stop = self.finishing.clone().cancelled_owned();
