@@ -4,11 +4,6 @@
 -- A version of the server that knows only active keys can run beside this one: it reads every key that is not gone,
 -- signs with the active one, and makes one only where a site has none.
 
--- What a step in a key's life is logged with; on a database that has them already nothing is added.
-alter table auth.audit_log
-    add column if not exists actor_kind text not null default 'user',
-    add column if not exists agent text;
-
 alter table auth.signing_keys
     add column activated_at timestamptz,
     -- When a key that is next becomes active, if it was published long enough by then.

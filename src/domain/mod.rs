@@ -2,6 +2,7 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod admin;
 mod browser;
 mod code;
 mod destination;
@@ -21,6 +22,7 @@ mod site;
 mod user;
 pub mod words;
 
+pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;

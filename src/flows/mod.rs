@@ -4,6 +4,7 @@
 //! tell the same stories.
 
 mod account;
+mod admin;
 mod browser_session;
 mod change_email;
 mod change_keys;
@@ -41,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
+pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::change_keys::KeyRotation;

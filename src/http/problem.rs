@@ -13,6 +13,7 @@ use rand::RngExt as _;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
+use crate::domain::fields::FieldError;
 use crate::domain::{EmailError, MetadataError, RefreshTokenError, SiteError};
 use crate::flows::{
     AccountError, ChangeEmailError, DeleteAccountError, ExchangeError, GateError, LibraryError,
@@ -256,11 +257,17 @@ impl From<LibraryError> for Problem {
             LibraryError::NoSession => no_session(),
             LibraryError::Banned => AccountError::Banned.into(),
             LibraryError::Act(error) => error.into(),
-            LibraryError::Field(error) => Self {
-                field: Some(error.field.into()),
-                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
-            },
+            LibraryError::Field(error) => error.into(),
             LibraryError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Self {
+        Self {
+            field: Some(error.field.into()),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
         }
     }
 }
