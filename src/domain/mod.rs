@@ -19,6 +19,7 @@ pub mod look;
 mod pkce;
 mod profile;
 mod session;
+pub mod signing_key;
 mod site;
 mod user;
 pub mod words;
@@ -42,6 +43,7 @@ pub use look::{Color, Logo, Look, READABLE};
 pub use pkce::{CodeChallenge, CodeChallengeError};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};
+pub use signing_key::{KeyRules, KeyState, KeyStep, SigningKey};
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;
 pub use site::{Claim, MailLink, Site, SiteError, SiteKind, Sites, TokenAlgorithm};
