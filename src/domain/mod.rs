@@ -27,6 +27,7 @@ pub mod words;
 
 pub use account::{
     Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
+    AuditEntry, AuditFilter, NumberedPage,
 };
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction};

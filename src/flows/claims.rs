@@ -44,13 +44,22 @@ impl Flows {
         self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await
     }
 
-    /// Claims the proof of a mailed sign-in link.
-    pub(super) async fn claim_link(&self, site: &Site, text: &str) -> Result<Option<Claim>, PortError> {
+    /// Claims the proof of a link, for the first of these purposes that it fits.
+    pub(super) async fn claim_link(
+        &self,
+        site: &Site,
+        slots: &[Slot],
+        text: &str,
+    ) -> Result<Option<(Slot, Claim)>, PortError> {
         let Some(link) = LinkToken::parse(text) else { return Ok(None) };
-        let slot = Slot::SignIn;
-        let mac = self.keys.link_mac(&site.id, slot, &link.secret);
-        let proof = Proof::Link(&mac);
-        self.claim(&ClaimCode { address: link.address, site: &site.id, slot, proof }).await
+        for &slot in slots {
+            let mac = self.keys.link_mac(&site.id, slot, &link.secret);
+            let claim = ClaimCode { address: link.address, site: &site.id, slot, proof: Proof::Link(&mac) };
+            if let Some(claim) = self.claim(&claim).await? {
+                return Ok(Some((slot, claim)));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Option<Claim>, PortError> {

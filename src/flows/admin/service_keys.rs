@@ -12,6 +12,10 @@ use crate::domain::{Page, Scope, ServiceKey, ServiceKeyRecord};
 use crate::flows::{Part, system_rng};
 use crate::ports::db::{ActError, NewServiceKey};
 
+/// A site that is not there.
+pub(super) const NO_SITE: FieldError =
+    FieldError { field: "site", rule: "must be the id of a site of this server" };
+
 /// A service key to be.
 #[derive(Debug, Clone)]
 pub struct ServiceKeyPlan {
@@ -19,6 +23,8 @@ pub struct ServiceKeyPlan {
     pub name: String,
     /// How far it reaches.
     pub scope: Scope,
+    /// The site that it speaks for where the host of a request names none. It limits nothing.
+    pub site: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -34,6 +40,8 @@ pub struct MadeServiceKey {
     pub name: String,
     /// How far it reaches.
     pub scope: String,
+    /// The site that it speaks for where the host of a request names none.
+    pub site: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was made.
@@ -63,6 +71,9 @@ impl Flows {
         if plan.expires_at.is_some_and(|at| at <= self.now()) {
             return Err(FieldError { field: "expires_at", rule: "must be in the future" }.into());
         }
+        if plan.site.as_deref().is_some_and(|site| self.sites.find(site).is_none()) {
+            return Err(NO_SITE.into());
+        }
         let mut once = match self.begin_once(caller, request).await? {
             Begun::Before(answer) => return Ok(answer),
             Begun::Now(once) => once,
@@ -73,6 +84,7 @@ impl Flows {
             id: key.id,
             name: &name,
             scope: plan.scope.as_str(),
+            site: plan.site.as_deref(),
             mac: &self.keys.service_key_mac(&key),
             expires_at: plan.expires_at,
         };
@@ -100,6 +112,7 @@ impl MadeServiceKey {
             key: key.expose(),
             name: stored.name,
             scope: stored.scope,
+            site: stored.site,
             expires_at: stored.expires_at,
             created_at: stored.created_at,
         }

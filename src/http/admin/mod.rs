@@ -7,6 +7,7 @@ mod caller;
 mod creation;
 mod errors;
 mod service_keys;
+mod service_role;
 mod sessions;
 mod strict;
 mod users;
@@ -18,7 +19,10 @@ use poem::{EndpointExt, Response, handler};
 use poem_openapi::OpenApiService;
 use serde_json::{Value, json};
 
+pub(super) use self::caller::{Admin, Needs, Read, Support};
+pub(super) use self::errors::insufficient_scope;
 use self::service_keys::ServiceKeysApi;
+use self::service_role::ServiceRoleApi;
 use self::sessions::SessionsApi;
 use self::users::UsersApi;
 use crate::flows::SharedFlows;
@@ -33,12 +37,16 @@ come in parts: send `next` back as `after`. Creations take an `Idempotency-Key`:
 24 hours, it creates nothing twice and answers as before. Fields that are not described are refused.";
 
 /// All parts of it.
-type Parts = (SessionsApi, ServiceKeysApi, UsersApi);
+type Parts = (SessionsApi, ServiceKeysApi, UsersApi, ServiceRoleApi);
 
 fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
     let shared = || SharedFlows::clone(flows);
-    let parts =
-        (SessionsApi { flows: shared() }, ServiceKeysApi { flows: shared() }, UsersApi { flows: shared() });
+    let parts = (
+        SessionsApi { flows: shared() },
+        ServiceKeysApi { flows: shared() },
+        UsersApi { flows: shared() },
+        ServiceRoleApi { flows: shared() },
+    );
     OpenApiService::new(parts, "Doorcode admin", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license("MIT OR Apache-2.0")

@@ -4,10 +4,12 @@ mod creation;
 mod service_keys;
 mod sessions;
 mod users;
+mod wire;
 
 pub use self::creation::{Creation, CreationTx, Repeated};
-pub use self::service_keys::NewServiceKey;
+pub use self::service_keys::{LiveServiceKey, NewServiceKey};
 pub use self::users::{AddressMark, ChangeUser, NewUser};
+pub use self::wire::InviteUser;
 use crate::domain::Administrator;
 
 /// Who acts, as the audit log names them.

@@ -21,7 +21,7 @@ pub struct AddressMark {
 }
 
 impl AddressMark {
-    fn as_value(&self) -> Value {
+    pub(super) fn as_value(&self) -> Value {
         json!({"domain": self.domain, "tag": self.tag})
     }
 }
@@ -53,23 +53,23 @@ pub struct ChangeUser<'a> {
 }
 
 /// The columns of an account. All are there; the macro cannot know it of a function's rows.
-struct AccountRow {
-    id: Option<Uuid>,
-    email: Option<String>,
-    email_confirmed_at: Option<DateTime<Utc>>,
-    last_sign_in_at: Option<DateTime<Utc>>,
-    app_metadata: Option<Value>,
-    user_metadata: Option<Value>,
-    created_at: Option<DateTime<Utc>>,
-    updated_at: Option<DateTime<Utc>>,
-    banned_until: Option<DateTime<Utc>>,
-    invited_at: Option<DateTime<Utc>>,
-    deleted_at: Option<DateTime<Utc>>,
-    version: Option<i32>,
+pub(super) struct AccountRow {
+    pub(super) id: Option<Uuid>,
+    pub(super) email: Option<String>,
+    pub(super) email_confirmed_at: Option<DateTime<Utc>>,
+    pub(super) last_sign_in_at: Option<DateTime<Utc>>,
+    pub(super) app_metadata: Option<Value>,
+    pub(super) user_metadata: Option<Value>,
+    pub(super) created_at: Option<DateTime<Utc>>,
+    pub(super) updated_at: Option<DateTime<Utc>>,
+    pub(super) banned_until: Option<DateTime<Utc>>,
+    pub(super) invited_at: Option<DateTime<Utc>>,
+    pub(super) deleted_at: Option<DateTime<Utc>>,
+    pub(super) version: Option<i32>,
 }
 
 impl AccountRow {
-    fn into_account(self) -> Result<Account, PortError> {
+    pub(super) fn into_account(self) -> Result<Account, PortError> {
         let missing = || PortError::unexpected(Dependency::Database, "an account without its columns");
         let email = EmailAddress::parse(self.email.as_deref().unwrap_or_default())
             .map_err(|error| PortError::unexpected(Dependency::Database, error))?;
