@@ -34,20 +34,7 @@ impl<T: Type + DeserializeOwned> ParsePayload for Body<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let limit = request.data::<std::sync::Arc<HttpSettings>>().map_or(0, |settings| settings.body_limit);
-        let bytes = body.take()?.into_bytes_limit(limit).await.map_err(|error| match error {
-            ReadBodyError::PayloadTooLarge => Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "request_entity_too_large",
-                format!("The request body is larger than {limit} bytes"),
-            ),
-            ReadBodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Problem::slow_body(),
-            _ => bad_json(),
-        })?;
-        if is_deeper_than(DEEPEST, &bytes) {
-            return Err(bad_json().into());
-        }
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad_json())?;
+        let value = read_json(request, body).await?;
         // The parser's own words quote what they could not read, which may be a code: only the field is named.
         let read = serde_path_to_error::deserialize(value).map_err(|error| {
             match error.path().to_string().as_str() {
@@ -57,6 +44,24 @@ impl<T: Type + DeserializeOwned> ParsePayload for Body<T> {
         })?;
         Ok(Self(read))
     }
+}
+
+/// The JSON of a request, read up to the limit and no further.
+pub(super) async fn read_json(request: &Request, body: &mut RequestBody) -> Result<Value> {
+    let limit = request.data::<std::sync::Arc<HttpSettings>>().map_or(0, |settings| settings.body_limit);
+    let bytes = body.take()?.into_bytes_limit(limit).await.map_err(|error| match error {
+        ReadBodyError::PayloadTooLarge => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_entity_too_large",
+            format!("The request body is larger than {limit} bytes"),
+        ),
+        ReadBodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Problem::slow_body(),
+        _ => bad_json(),
+    })?;
+    if is_deeper_than(DEEPEST, &bytes) {
+        return Err(bad_json().into());
+    }
+    Ok(serde_json::from_slice(&bytes).map_err(|_| bad_json())?)
 }
 
 /// Whether brackets, outside of strings, lie deeper in each other than `most`. Of JSON it tells the truth; what is none is

@@ -14,9 +14,9 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::auth::render;
-use super::library;
 use super::site::text;
 use super::{HttpSettings, Problem};
+use super::{admin, library};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -45,13 +45,14 @@ pub(super) async fn deadline<E: Endpoint>(next: Arc<E>, request: Request) -> Res
 /// Gives every error, the framework's own too, its code and the shape that the caller's version reads.
 pub(super) async fn answer_problems<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
     let version = text(request.headers(), "x-supabase-api-version").map(str::to_owned);
-    let is_library = request.uri().path().starts_with(library::PATH);
+    let path = request.uri().path();
+    let is_rfc9457 = path.starts_with(library::PATH) || path.starts_with(admin::PATH);
     match next.call(request).await {
         Ok(answer) => Ok(answer.into_response()),
         Err(error) => {
             let problem = problem_of(&error);
             let mut response =
-                if is_library { library::render(&problem) } else { render(&problem, version.as_deref()) };
+                if is_rfc9457 { library::render(&problem) } else { render(&problem, version.as_deref()) };
             if let Some(operation) = error.data::<OperationId>() {
                 response.set_data(*operation);
             }

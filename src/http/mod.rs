@@ -1,5 +1,6 @@
 //! HTTP and nothing else: read a request, call one flow, write the answer.
 
+mod admin;
 mod admission;
 mod auth;
 mod body;
@@ -24,6 +25,7 @@ use ipnet::IpNet;
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Response, Route};
 
+pub use self::admin::document as admin_document;
 pub use self::openapi::document;
 pub use self::pages::{LookError, Pages};
 pub use self::problem::Problem;
@@ -57,6 +59,8 @@ pub fn routes(
     // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
     pages::add(Route::new())
         .at("/openapi.json", poem::get(openapi::show))
+        .at("/admin/openapi.json", poem::get(admin::show))
+        .nest(admin::PATH, admin::service(&flows))
         .nest(library::PATH, library::service(&flows))
         .nest(auth::PATH, auth::service(Arc::clone(&flows)))
         .nest("/", pages::before(auth::service(Arc::clone(&flows))))

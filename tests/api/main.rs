@@ -7,6 +7,7 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod code_store;
 mod cors;
@@ -16,6 +17,7 @@ mod deletion;
 mod edge;
 mod email_change;
 mod gate;
+mod keys;
 mod library;
 mod library_rules;
 mod limits;
