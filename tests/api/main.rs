@@ -9,6 +9,7 @@ mod support;
 
 mod bad_input;
 mod code_store;
+mod command_line;
 mod cors;
 mod crashes;
 mod database;

@@ -23,6 +23,11 @@ auth.email_changes
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+auth.imports
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
 auth.mail_outbox
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
@@ -282,6 +287,15 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.imports",
+            [
+                "select * from auth.imports".into(),
+                "insert into auth.imports (source) values (sha256('y'))".into(),
+                "update auth.imports set records = 7".into(),
+                "delete from auth.imports".into(),
+            ],
+        ),
+        (
             "auth.mail_outbox",
             [
                 "select * from auth.mail_outbox".into(),
@@ -317,6 +331,7 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');
+             insert into auth.imports (source) values (sha256('x'));
              truncate auth.audit_log;
              insert into auth.audit_log (action, actor_id) values ('login', '{0}')",
             people.reader
