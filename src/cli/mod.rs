@@ -8,6 +8,7 @@ mod import;
 mod preview;
 mod progress;
 mod serve;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,7 +2,10 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod admin;
+mod audit;
 mod browser;
+mod client;
 mod code;
 mod destination;
 mod device;
@@ -21,7 +24,10 @@ mod site;
 mod user;
 pub mod words;
 
+pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
+pub use audit::{ActorKind, AuditAction};
 pub use browser::{BrowserId, SessionCookie};
+pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};

@@ -35,6 +35,12 @@ impl Flows {
                     );
                 }
                 if round.is_multiple_of(ROUNDS_PER_SWEEP) {
+                    if let Err(error) = flows.db.forget_answers().await {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "answers to creations could not be forgotten"
+                        );
+                    }
                     match flows.db.sweep().await {
                         Ok(0) => {}
                         Ok(sessions) => tracing::info!(sessions, "removed sessions that ended long ago"),

@@ -13,6 +13,7 @@ use rand::RngExt as _;
 use rand::rand_core::UnwrapErr;
 use rand::rngs::SysRng;
 
+use crate::domain::fields::FieldError;
 use crate::domain::{EmailError, MetadataError, RefreshTokenError, SiteError};
 use crate::flows::{
     AccountError, ChangeEmailError, DeleteAccountError, ExchangeError, GateError, LibraryError,
@@ -58,6 +59,15 @@ impl Problem {
             StatusCode::INTERNAL_SERVER_ERROR,
             "unexpected_failure",
             "Something went wrong on our side. It has been logged; please try again later.",
+        )
+    }
+
+    /// A body that stopped coming.
+    pub(super) fn slow_body() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The body of the request did not arrive in time; please try again",
         )
     }
 
@@ -263,11 +273,17 @@ impl From<LibraryError> for Problem {
             LibraryError::NoSession => no_session(),
             LibraryError::Banned => AccountError::Banned.into(),
             LibraryError::Act(error) => error.into(),
-            LibraryError::Field(error) => Self {
-                field: Some(error.field.into()),
-                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
-            },
+            LibraryError::Field(error) => error.into(),
             LibraryError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Self {
+        Self {
+            field: Some(error.field.into()),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
         }
     }
 }

@@ -59,8 +59,8 @@ impl Db {
     pub async fn audit_export(&self) -> Result<(), PortError> {
         self.run(|sql| {
             let statement = sqlx::query!(
-                "insert into auth.audit_log (action, details)
-                 select 'users_exported', jsonb_build_object('users', (select count(*) from auth.users))",
+                "insert into auth.audit_log (actor_kind, action, details)
+                 select 'operator', 'users_exported', jsonb_build_object('users', (select count(*) from auth.users))",
             );
             Box::pin(statement.execute(sql))
         })

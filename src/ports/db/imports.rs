@@ -196,8 +196,8 @@ impl ImportTx {
                       where id = $1 and records = $2 and finished_at is null
                      returning id
                    ), logged as (
-                     insert into auth.audit_log (action, details)
-                     select 'users_imported', jsonb_build_object('import', id, 'from', $2::bigint, 'batch', $6::jsonb)
+                     insert into auth.audit_log (actor_kind, action, details)
+                     select 'operator', 'users_imported', jsonb_build_object('import', id, 'from', $2::bigint, 'batch', $6::jsonb)
                        from moved
                    )
                    select count(*) as "moved!" from moved"#,

@@ -8,6 +8,7 @@
 //! PostgreSQL was built for, and the embedded one's differ.
 
 mod accounts;
+mod admin;
 mod answer;
 mod caller;
 mod cookie_sessions;
@@ -40,6 +41,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
+pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;
