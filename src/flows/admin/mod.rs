@@ -14,7 +14,7 @@ pub use self::service_keys::{MadeServiceKey, ServiceKeyPlan};
 use super::Flows;
 use crate::domain::fields::FieldError;
 use crate::domain::{Administrator, AdministratorKind, Scope, ServiceKey};
-use crate::ports::db::{ActError, Actor};
+use crate::ports::db::{ActError, Actor, KeyActor};
 use crate::ports::{Dependency, PortError};
 
 /// An administrator, and where they call from.
@@ -31,6 +31,13 @@ pub struct AdminCaller {
 impl AdminCaller {
     pub(super) fn actor(&self) -> Actor<'_> {
         Actor { administrator: &self.administrator, ip: self.ip, agent: self.agent.as_deref() }
+    }
+
+    /// The same, as what is done to signing keys names them.
+    #[must_use]
+    pub fn key_actor(&self) -> KeyActor<'_> {
+        let kind = self.administrator.kind;
+        KeyActor { kind: kind.as_str(), id: kind.id(), ip: self.ip, agent: self.agent.as_deref() }
     }
 }
 
