@@ -41,7 +41,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
-pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
+pub use self::admin::{
+    AdminCaller, AdminError, LibraryPlan, MadeServiceKey, Person, Request as AdminRequest, ServiceKeyPlan,
+    StaffPlan,
+};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
@@ -62,7 +65,7 @@ use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
 use crate::ports::db::Db;
-pub use crate::ports::db::EndSessions;
+pub use crate::ports::db::{EndSessions, LibraryChange, LibraryFilter, StaffFilter, StaffUpdate};
 use crate::ports::limits::Limits;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};

@@ -80,16 +80,24 @@ impl<'a, S: Needs + Send> ApiExtractor<'a> for By<S> {
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
         let caller = caller(request, body).await?;
-        if caller.administrator.scope < S::SCOPE {
-            let needed = S::SCOPE.as_str();
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "insufficient_scope",
-                format!("This needs a service key of the scope {needed}"),
-            )
-            .into());
+        let caller = Self(caller, PhantomData);
+        caller.require(S::SCOPE)?;
+        Ok(caller)
+    }
+}
+
+impl<S> By<S> {
+    /// For what reaches further than the rest of its operation.
+    pub(super) fn require(&self, scope: Scope) -> Result<(), Problem> {
+        if self.0.administrator.scope >= scope {
+            return Ok(());
         }
-        Ok(Self(caller, PhantomData))
+        let needed = scope.as_str();
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "insufficient_scope",
+            format!("This needs a service key of the scope {needed}"),
+        ))
     }
 }
 

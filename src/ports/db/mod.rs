@@ -38,7 +38,10 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
-pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
+pub use admin::{
+    Actor, Creation, CreationTx, LibraryChange, LibraryFilter, NewLibrary, NewServiceKey, Repeated,
+    StaffFilter, StaffUpdate,
+};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;
