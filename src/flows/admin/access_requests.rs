@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{AdminCaller, AdminError, Flows};
 use crate::domain::fields::FieldError;
-use crate::domain::{AccessRequest, Page, Role};
+use crate::domain::{AccessRequest, Page, Role, Scope};
 use crate::flows::Part;
 use crate::flows::library::LibraryMail;
 
@@ -54,6 +54,10 @@ impl Flows {
         role: Option<Role>,
         note: Option<&str>,
     ) -> Result<AccessRequest, AdminError> {
+        if role == Some(Role::Owner) {
+            // Whoever may make owners could make themselves one.
+            caller.require(Scope::Admin)?;
+        }
         let mut transaction = self.db.begin_as_keeper(&caller.actor()).await?;
         let request = transaction.decide_request(id, version, role, note).await?;
         let mail = LibraryMail::AccessDecided {

@@ -9,6 +9,7 @@ mod once;
 mod service_keys;
 mod sessions;
 mod staff;
+mod users;
 
 use std::net::IpAddr;
 
@@ -18,7 +19,9 @@ pub use self::service_keys::{MadeServiceKey, ServiceKeyPlan};
 pub use self::staff::{Person, StaffPlan};
 use super::Flows;
 use crate::domain::fields::FieldError;
-use crate::domain::{Administrator, AdministratorKind, Scope, ServiceKey};
+use crate::domain::{
+    Administrator, AdministratorKind, AppMetadataError, EmailError, MetadataError, Scope, ServiceKey,
+};
 use crate::ports::db::{ActError, Actor};
 use crate::ports::{Dependency, PortError};
 
@@ -34,6 +37,11 @@ pub struct AdminCaller {
 }
 
 impl AdminCaller {
+    /// Goes on only for who may do what needs this scope.
+    pub(super) fn require(&self, scope: Scope) -> Result<(), AdminError> {
+        if self.administrator.scope < scope { Err(AdminError::Scope(scope)) } else { Ok(()) }
+    }
+
     pub(super) fn actor(&self) -> Actor<'_> {
         Actor { administrator: &self.administrator, ip: self.ip, agent: self.agent.as_deref() }
     }
@@ -51,6 +59,21 @@ pub enum AdminError {
     /// There is no account of this id or address; the field that named it.
     #[error("no such account")]
     NoSuchAccount(&'static str),
+    /// Another account has the address, or the id.
+    #[error("another account has the address or the id")]
+    AccountExists,
+    /// The scope does not reach so far.
+    #[error("this needs a wider scope")]
+    Scope(Scope),
+    /// The address cannot be one.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// App metadata breaks a rule.
+    #[error(transparent)]
+    AppMetadata(#[from] AppMetadataError),
+    /// User metadata breaks a rule.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
     /// The database refused the act.
     #[error("the act was refused")]
     Act(#[from] ActError),

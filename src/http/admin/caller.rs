@@ -7,6 +7,7 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::errors::insufficient_scope;
 use crate::domain::Scope;
 use crate::flows::{AdminCaller, SharedFlows};
 use crate::http::auth::bearer_token;
@@ -80,24 +81,10 @@ impl<'a, S: Needs + Send> ApiExtractor<'a> for By<S> {
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
         let caller = caller(request, body).await?;
-        let caller = Self(caller, PhantomData);
-        caller.require(S::SCOPE)?;
-        Ok(caller)
-    }
-}
-
-impl<S> By<S> {
-    /// For what reaches further than the rest of its operation.
-    pub(super) fn require(&self, scope: Scope) -> Result<(), Problem> {
-        if self.0.administrator.scope >= scope {
-            return Ok(());
+        if caller.administrator.scope < S::SCOPE {
+            return Err(insufficient_scope(S::SCOPE).into());
         }
-        let needed = scope.as_str();
-        Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "insufficient_scope",
-            format!("This needs a service key of the scope {needed}"),
-        ))
+        Ok(Self(caller, PhantomData))
     }
 }
 

@@ -12,6 +12,7 @@ mod service_keys;
 mod sessions;
 mod staff;
 mod strict;
+mod users;
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::header;
@@ -25,6 +26,7 @@ use self::libraries::LibrariesApi;
 use self::service_keys::ServiceKeysApi;
 use self::sessions::SessionsApi;
 use self::staff::StaffApi;
+use self::users::UsersApi;
 use crate::flows::SharedFlows;
 
 /// Where it is served.
@@ -37,12 +39,13 @@ come in parts: send `next` back as `after`. Creations take an `Idempotency-Key`:
 24 hours, it creates nothing twice and answers as before. Fields that are not described are refused.";
 
 /// All parts of it.
-type Parts = (SessionsApi, LibrariesApi, StaffApi, AccessRequestsApi, ServiceKeysApi);
+type Parts = (SessionsApi, UsersApi, LibrariesApi, StaffApi, AccessRequestsApi, ServiceKeysApi);
 
 fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
     let shared = || SharedFlows::clone(flows);
     let parts = (
         SessionsApi { flows: shared() },
+        UsersApi { flows: shared() },
         LibrariesApi { flows: shared() },
         StaffApi { flows: shared() },
         AccessRequestsApi { flows: shared() },

@@ -39,8 +39,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
 pub use admin::{
-    Actor, Creation, CreationTx, LibraryChange, LibraryFilter, NewLibrary, NewServiceKey, Repeated,
-    StaffFilter, StaffUpdate,
+    Actor, AddressMark, ChangeUser, Creation, CreationTx, LibraryChange, LibraryFilter, NewLibrary,
+    NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
 };
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
@@ -57,7 +57,7 @@ pub use outbox::{OutboxMail, Recipient};
 pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
-pub use signing_keys::StoredSigningKey;
+pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};

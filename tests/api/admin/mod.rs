@@ -3,6 +3,7 @@
 mod libraries;
 mod service_keys;
 mod sessions;
+mod users;
 mod walk;
 
 use doorcode::domain::{Administrator, AdministratorKind, Scope};

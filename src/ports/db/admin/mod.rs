@@ -7,11 +7,13 @@ mod libraries;
 mod service_keys;
 mod sessions;
 mod staff;
+mod users;
 
 pub use self::creation::{Creation, CreationTx, Repeated};
 pub use self::libraries::{LibraryChange, LibraryFilter, NewLibrary};
 pub use self::service_keys::NewServiceKey;
 pub use self::staff::{StaffFilter, StaffUpdate};
+pub use self::users::{AddressMark, ChangeUser, NewUser};
 use crate::domain::Administrator;
 
 /// Who acts, as the audit log names them.
