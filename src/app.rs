@@ -153,6 +153,7 @@ impl App {
             codes,
             db,
             tokens: crate::ports::tokens::Tokens::default(),
+            key_keeping: wiring::key_keeping(config),
             limits: wiring::client_limits(config),
             gate_memory: GateMemory::default(),
             clock,
@@ -223,6 +224,7 @@ impl App {
     /// no more and answers what is under way; finishes or gives back the mails in hand; closes the stores.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         self.flows.start_housekeeping();
+        self.flows.start_key_keeping();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
             let (limits, stop) = (self.connections.clone(), self.finishing.clone());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{Site, Sites};
+use crate::flows::KeyKeeping;
 use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
@@ -161,6 +162,14 @@ fn site_of(id: &str, config: &SiteConfig) -> Site {
         look: config.look.clone(),
         gate: config.gate.clone(),
     }
+}
+
+pub(super) fn key_keeping(config: &Config) -> KeyKeeping {
+    let rotate_every = Duration::from_secs(config.keys.rotate_days * 86_400);
+    KeyKeeping::new(
+        (!rotate_every.is_zero()).then_some(rotate_every),
+        Duration::from_secs(config.keys.publish_ahead_secs),
+    )
 }
 
 pub(super) fn client_limits(config: &Config) -> Limits {

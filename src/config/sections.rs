@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::master::decode_master_secret;
 use super::problems::Problem;
 use super::reader::{Reader, Word};
+use crate::domain::signing_key::{KEY_SET_LIFE, KEYS_READ_EVERY};
 
 /// Stands in for an address that cannot be read.
 pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -209,6 +210,26 @@ fn judge_master(from: &mut Reader<'_>, key: &str, secret: &SecretString) {
     if let Err(error) = decode_master_secret(secret.expose_secret()) {
         let problem = Problem::of(&from.path(key), None, format!("base64 of 32 random bytes, but {error}"));
         from.add(problem.remedy("make one with `openssl rand -base64 32`"));
+    }
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+pub struct KeysConfig {
+    /// How long a key signs, 0 to 3650; 0 is for ever. `DOORCODE__KEYS__ROTATE_DAYS`.
+    pub rotate_days: u64,
+    /// How long a key is published before it signs, 660 to 86400. `DOORCODE__KEYS__PUBLISH_AHEAD_SECS`.
+    pub publish_ahead_secs: u64,
+}
+
+impl KeysConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        // A verifier keeps the key set for so long, and a replica may be so late with it, a failed reading or two included.
+        let least = i64::try_from((KEY_SET_LIFE + 3 * KEYS_READ_EVERY).as_secs()).unwrap_or(i64::MAX);
+        Self {
+            rotate_days: from.number("rotate_days", 0..=3650, "days"),
+            publish_ahead_secs: from.number("publish_ahead_secs", least..=86_400, "seconds"),
+        }
     }
 }
 

@@ -65,7 +65,8 @@ impl Flows {
     ///
     /// # Errors
     /// If the site has no key to sign with.
-    pub fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+    pub async fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+        self.know_signing_keys().await?;
         self.tokens.issue(site, &session.user, session.id, session.opened_at, self.clock.now())
     }
 

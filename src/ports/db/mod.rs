@@ -41,7 +41,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
-pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
+pub use admin::{Actor, AddressMark, ChangeUser, Creation, CreationTx, NewServiceKey, NewUser, Repeated};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;
@@ -58,7 +58,7 @@ pub use outbox::{OutboxMail, Recipient};
 pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
-pub use signing_keys::StoredSigningKey;
+pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
 pub use supabase::SupabaseUsers;
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
