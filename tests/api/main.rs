@@ -15,6 +15,7 @@ mod cors;
 mod crashes;
 mod database;
 mod deletion;
+mod edge;
 mod email_change;
 mod gate;
 mod keys;

@@ -175,15 +175,34 @@ impl Process {
         panic!("mail {count} to {email} did not come");
     }
 
+    /// Where it serves, as host and port.
+    pub(crate) fn authority(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// As a crash or a pulled plug.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
     /// As an orchestrator stops it: SIGTERM, then what it exits with.
-    pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    pub(crate) async fn stop(self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.pid().to_string());
+        assert!(std::process::Command::new("kill").args([&signal, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end: what it exits with, and all it has said.
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait())
             .await
             .expect("it stops")
