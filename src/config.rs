@@ -101,6 +101,7 @@ impl Config {
     /// Reads and judges what the layers came to.
     fn read(mut layers: Layers) -> Result<Self, Problems> {
         layers.inherit();
+        layers.relax();
         layers.problems.next_round();
         let names = layers.sites();
         let config = Self {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
-use crate::domain::{Site, Sites};
-use crate::flows::KeyKeeping;
-use crate::http::HttpSettings;
+use crate::domain::{KeyRing, Site, Sites};
+use crate::flows::{self, KeyKeeping, RewrapReport};
+use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, fill_demo, migrate};
+use crate::ports::db::{Db, Vault, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 
@@ -85,6 +85,30 @@ impl Database {
         }
     }
 
+    /// Encrypts everything at rest under the newest master secret.
+    pub(super) async fn rewrap(
+        &self,
+        config: &Config,
+        keys: &KeyRing,
+        progress: &mut (dyn FnMut(&'static str, u64) + Send),
+    ) -> Result<RewrapReport, StartError> {
+        let (url, place, setting) = match self {
+            Self::Served => {
+                let owner = config.database.owner_url.clone().ok_or(StartError::NoOwner)?;
+                (owner, config.database.redacted_url(), "database.owner_url")
+            }
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => {
+                (server.owner_url(), config.database.data_dir.display().to_string(), "database.data_dir")
+            }
+        };
+        let failed = |error| super::dead_or_unusable("database", place.clone(), setting, error);
+        let mut vault = Vault::open(&url).await.map_err(failed)?;
+        let report = flows::rewrap(keys, &mut vault, progress).await.map_err(failed)?;
+        vault.close().await;
+        Ok(report)
+    }
+
     pub(super) async fn stop(self) {
         match self {
             Self::Served => {}
@@ -130,7 +154,9 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
     .await
 }
 
-pub(super) fn sites(config: &Config) -> Sites {
+/// The sites of a configuration.
+#[must_use]
+pub fn sites(config: &Config) -> Sites {
     let sites = config.sites.iter().map(|(id, site)| site_of(id, site)).collect();
     Sites::new(sites, &config.server.shared_hosts)
 }
@@ -211,8 +237,27 @@ pub(super) fn http(config: &Config) -> HttpSettings {
     HttpSettings {
         trusted_proxies: config.server.trusted_proxies.clone(),
         body_limit: usize::try_from(config.server.body_limit_bytes).unwrap_or(usize::MAX),
+        url_limit: usize::try_from(config.server.url_limit_bytes).unwrap_or(usize::MAX),
         request_timeout: Duration::from_secs(config.server.request_timeout_secs),
         strict_transport: config.server.is_production(),
+    }
+}
+
+pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
+    let server = &config.server;
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    ConnectionLimits {
+        header_read: Duration::from_secs(server.header_timeout_secs),
+        body_read: Duration::from_secs(server.body_timeout_secs),
+        write_stall: Duration::from_secs(server.write_timeout_secs),
+        idle: Duration::from_secs(server.idle_timeout_secs),
+        connections: count(server.max_connections),
+        connections_per_client: count(server.max_connections_per_client),
+        trusted_proxies: server.trusted_proxies.clone(),
+        header_block: count(server.header_limit_bytes),
+        headers: count(server.max_headers),
+        http2_streams: server.http2_streams,
+        strict_transport: server.is_production(),
     }
 }
 

@@ -3,8 +3,10 @@
 mod banner;
 mod database;
 mod exit;
+mod key;
 mod preview;
 mod serve;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +36,9 @@ enum Command {
     CheckConfig,
     /// Fill an empty database with 57 people and five libraries to try things on
     Demo,
+    /// Look after the keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Look at the mails
     #[command(subcommand)]
     Mail(preview::MailCommand),
@@ -54,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
         }),
+        Command::Key(command) => with_config(file, |config| command.run(config)),
         Command::Mail(command) => finish(command.run()),
         Command::Pages(command) => finish(command.run()),
     }

@@ -2,8 +2,11 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod account;
 mod admin;
+mod audit;
 mod browser;
+mod client;
 mod code;
 mod destination;
 mod device;
@@ -22,8 +25,13 @@ mod site;
 mod user;
 pub mod words;
 
+pub use account::{
+    Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
+};
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
+pub use audit::{ActorKind, AuditAction};
 pub use browser::{BrowserId, SessionCookie};
+pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};

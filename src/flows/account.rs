@@ -66,7 +66,7 @@ impl Flows {
         metadata: UserMetadata,
         visitor: &Visitor,
     ) -> Result<User, AccountError> {
-        let change = UserChange { metadata, ip: Some(visitor.ip) };
+        let change = UserChange { metadata, ip: Some(visitor.ip), agent: visitor.user_agent.clone() };
         account(self.db.update_user(&Bearer { user, session, site: &site.id }, &change).await?)
     }
 }

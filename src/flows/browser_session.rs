@@ -98,7 +98,7 @@ impl Flows {
         which: EndSessions,
         visitor: &Visitor,
     ) -> Result<i64, PortError> {
-        self.db.end_sessions(caller, which, visitor.ip).await
+        self.db.end_sessions(caller, which, (visitor.ip, visitor.user_agent.as_deref())).await
     }
 
     /// Everything that is kept about a person.

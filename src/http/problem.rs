@@ -62,6 +62,15 @@ impl Problem {
         )
     }
 
+    /// A body that stopped coming.
+    pub(super) fn slow_body() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The body of the request did not arrive in time; please try again",
+        )
+    }
+
     /// The headers that tell of the problem, whatever shape its body has.
     pub(super) fn write_headers(&self, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static("x-sb-error-code"), HeaderValue::from_static(self.code));

@@ -29,6 +29,7 @@ mod prove_email;
 mod rules;
 mod sessions;
 mod signing_keys;
+mod vault;
 
 use std::pin::Pin;
 use std::str::FromStr;
@@ -38,7 +39,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
-pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
+pub use admin::{Actor, AddressMark, ChangeUser, Creation, CreationTx, NewServiceKey, NewUser, Repeated};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;
@@ -55,6 +56,7 @@ pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
 pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
+pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};

@@ -132,8 +132,7 @@ impl TestApp {
             app.run(async {
                 let _ = stopped.await;
             })
-            .await
-            .unwrap();
+            .await;
         });
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(30))
