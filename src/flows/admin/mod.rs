@@ -3,26 +3,31 @@
 //! How far an administrator's scope must reach is said where an operation is described, and checked there, before a
 //! flow is called.
 
+mod access_requests;
 mod by_number;
+mod libraries;
 mod links;
 mod once;
 mod service_keys;
 mod service_role;
 mod sessions;
+mod staff;
 mod users;
 
 use std::net::IpAddr;
 
+pub use self::libraries::LibraryPlan;
 pub use self::links::{GenerateLink, GeneratedLink, LinkKind};
 pub use self::once::Request;
 pub use self::service_keys::{MadeServiceKey, ServiceKeyPlan};
 pub use self::service_role::MadeServiceRoleToken;
+pub use self::staff::{Person, StaffPlan};
 use super::{Flows, RequestCodeError};
 use crate::domain::fields::FieldError;
 use crate::domain::{
     Administrator, AdministratorKind, AppMetadataError, EmailError, MetadataError, Scope, ServiceKey,
 };
-use crate::ports::db::{ActError, Actor, LiveServiceKey};
+use crate::ports::db::{ActError, Actor, KeyActor, LiveServiceKey};
 use crate::ports::tokens::TokenError;
 use crate::ports::{Dependency, PortError};
 
@@ -45,6 +50,13 @@ impl AdminCaller {
 
     pub(super) fn actor(&self) -> Actor<'_> {
         Actor { administrator: &self.administrator, ip: self.ip, agent: self.agent.as_deref() }
+    }
+
+    /// The same, as what is done to signing keys names them.
+    #[must_use]
+    pub fn key_actor(&self) -> KeyActor<'_> {
+        let kind = self.administrator.kind;
+        KeyActor { kind: kind.as_str(), id: kind.id(), ip: self.ip, agent: self.agent.as_deref() }
     }
 }
 
@@ -72,6 +84,9 @@ pub enum AdminError {
     /// No mail can be sent now.
     #[error("no mail can be sent")]
     Mail(#[from] RequestCodeError),
+    /// There is no account of this id or address; the field that named it.
+    #[error("no such account")]
+    NoSuchAccount(&'static str),
     /// Another account has the address, or the id.
     #[error("another account has the address or the id")]
     AccountExists,
@@ -117,7 +132,7 @@ impl Flows {
     async fn live_service_key(&self, text: &str) -> Result<(ServiceKey, LiveServiceKey), AdminError> {
         let key = ServiceKey::parse(text).ok_or(AdminError::UnknownKey)?;
         let live = self.db.use_service_key(key.id).await?.ok_or(AdminError::UnknownKey)?;
-        if self.keys.knows_service_key(&key, &live.secret_mac) {
+        if self.keys.knows_service_key(&key, &live.sealed_hash) {
             Ok((key, live))
         } else {
             Err(AdminError::UnknownKey)

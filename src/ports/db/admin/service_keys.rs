@@ -19,8 +19,8 @@ pub struct NewServiceKey<'a> {
     pub scope: &'a str,
     /// The site that it speaks for where the host of a request names none.
     pub site: Option<&'a str>,
-    /// The keyed hash of its secret.
-    pub mac: &'a [u8],
+    /// The hash of its secret, sealed.
+    pub sealed: &'a [u8],
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -32,8 +32,8 @@ pub struct LiveServiceKey {
     pub scope: String,
     /// The site that it speaks for where the host of a request names none.
     pub site: Option<String>,
-    /// The keyed hash of its secret.
-    pub secret_mac: Vec<u8>,
+    /// The hash of its secret, sealed.
+    pub sealed_hash: Vec<u8>,
 }
 
 impl Db {
@@ -43,14 +43,14 @@ impl Db {
             let statement = sqlx::query_as!(
                 LiveServiceKey,
                 r#"with live as (
-                         select id, scope, site, secret_mac, last_used_at from auth.service_keys
+                         select id, scope, site, sealed_hash, last_used_at from auth.service_keys
                           where id = $1 and revoked_at is null and coalesce(expires_at > now(), true)
                        ), noted as (
                          update auth.service_keys k set last_used_at = now()
                            from live where k.id = live.id
                             and coalesce(live.last_used_at < now() - interval '1 minute', true)
                        )
-                       select scope, site, secret_mac from live"#,
+                       select scope, site, sealed_hash from live"#,
                 id,
             );
             Box::pin(statement.fetch_optional(sql))
@@ -112,7 +112,7 @@ impl CreationTx {
         Ok(sqlx::query_as!(
             ServiceKeyRecord,
             "with made as (
-               insert into auth.service_keys (id, name, scope, secret_mac, expires_at, site)
+               insert into auth.service_keys (id, name, scope, sealed_hash, expires_at, site)
                values ($1, $2, $3, $4, $5, $10)
                returning id, name, scope, site, expires_at, revoked_at, last_used_at, created_at
              ), noted as (
@@ -125,7 +125,7 @@ impl CreationTx {
             key.id,
             key.name,
             key.scope,
-            key.mac,
+            key.sealed,
             key.expires_at,
             actor.kind(),
             actor.id(),
