@@ -5,6 +5,7 @@ mod service_keys;
 mod sessions;
 mod users;
 mod walk;
+mod wire;
 
 use doorcode::domain::{Administrator, AdministratorKind, Scope};
 use doorcode::flows::{AdminCaller, AdminRequest, ServiceKeyPlan};
