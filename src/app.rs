@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::Server;
 use poem::listener::TcpAcceptor;
+use poem::{Endpoint, Server};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
+use crate::telemetry::{DbCounts, Metrics};
 
 /// How long a dependency may take to answer at start before it is named as dead.
 const START_PATIENCE: Duration = Duration::from_secs(4);
@@ -105,6 +106,8 @@ pub struct App {
     pages: Arc<Pages>,
     listener: TcpListener,
     inbox: Option<(TcpListener, Inbox)>,
+    /// Where metrics are served.
+    watch: Option<TcpListener>,
     mail: MailWorkers,
     drain: Duration,
     store: wiring::Database,
@@ -126,28 +129,39 @@ impl App {
             }
             None => None,
         };
+        let sites = wiring::sites(config);
+        let started_at = clock.now();
+        let metrics = Arc::new(Metrics::new(started_at, sites.iter().map(|site| site.id.as_str())));
+        let watch = match config.server.metrics_listen {
+            Some(address) => {
+                Some(listen(address, "server.metrics_listen", "DOORCODE__SERVER__METRICS_LISTEN").await?)
+            }
+            None => None,
+        };
         let templates = Templates::parse()?;
         let pages = Arc::new(Pages::parse()?);
         let mailer = if let Some((_, inbox)) = &inbox {
             Mailer::Inbox(inbox.clone())
         } else {
             let smtp = wiring::smtp(config)?;
-            wiring::try_mail_server(&smtp, config).await;
+            metrics.mail.server_answered(wiring::try_mail_server(&smtp, config).await);
             Mailer::Smtp(smtp)
         };
         let keys = master_key::key_ring(config)?;
-        let codes = wiring::codes(config, clock.clone()).await?;
+        let codes = wiring::codes(config, clock.clone(), metrics.store.clone()).await?;
         let store = wiring::Database::open(config).await?;
-        let db = store.connect(config).await?;
+        let db = store.connect(config, metrics.database.clone()).await?;
         let finishing = CancellationToken::new();
         let flows = Arc::new(Flows {
-            sites: wiring::sites(config),
+            sites,
             keys,
             codes,
             db,
             tokens: crate::ports::tokens::Tokens::default(),
-            limits: wiring::client_limits(config),
+            limits: wiring::client_limits(config, metrics.limits.clone()),
             gate_memory: GateMemory::default(),
+            started_at,
+            metrics,
             clock,
             code_life: Duration::from_secs(config.codes.ttl_secs),
             send_gap: Duration::from_secs(config.limits.send_gap_secs),
@@ -170,6 +184,7 @@ impl App {
             pages,
             listener,
             inbox,
+            watch,
             mail,
             drain: Duration::from_secs(config.server.drain_secs),
             store,
@@ -197,6 +212,12 @@ impl App {
         self.inbox.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
+    /// Where metrics are served, if they are.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.watch.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// The development inbox, if there is one.
     #[must_use]
     pub fn inbox(&self) -> Option<Inbox> {
@@ -219,17 +240,12 @@ impl App {
         self.flows.start_housekeeping();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
-            let stop = self.finishing.clone().cancelled_owned();
-            self.flows.unfinished.spawn(async move {
-                let _ = Server::new_with_acceptor(acceptor(listener)?)
-                    .run_with_graceful_shutdown(
-                        http::inbox::routes(inbox),
-                        stop,
-                        Some(Duration::from_secs(1)),
-                    )
-                    .await;
-                std::io::Result::Ok(())
-            });
+            serve_beside(&self.flows, &self.finishing, listener, http::inbox::routes(inbox));
+        }
+        // Until the last request has been answered: a stop is something to watch too.
+        if let Some(listener) = self.watch {
+            let routes = http::watch::routes(Arc::clone(&self.flows));
+            serve_beside(&self.flows, &self.finishing, listener, routes);
         }
         let draining = self.flows.draining.clone();
         let served = Server::new_with_acceptor(acceptor(self.listener)?)
@@ -283,6 +299,22 @@ pub async fn fill_demo(config: &Config) -> Result<(), StartError> {
     };
     store.stop().await;
     outcome
+}
+
+/// Serves something else until the background work comes to its end.
+fn serve_beside(
+    flows: &SharedFlows,
+    finishing: &CancellationToken,
+    listener: TcpListener,
+    routes: impl Endpoint + 'static,
+) {
+    let stop = finishing.clone().cancelled_owned();
+    flows.unfinished.spawn(async move {
+        let _ = Server::new_with_acceptor(acceptor(listener)?)
+            .run_with_graceful_shutdown(routes, stop, Some(Duration::from_secs(1)))
+            .await;
+        std::io::Result::Ok(())
+    });
 }
 
 async fn listen(
@@ -347,6 +379,7 @@ fn db_settings(config: &Config, url: secrecy::SecretString, embedded: bool) -> D
     }
 }
 
-fn connect(settings: &DbSettings, place: &str) -> Result<Db, StartError> {
-    Db::new(settings).map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
+fn connect(settings: &DbSettings, counts: DbCounts, place: &str) -> Result<Db, StartError> {
+    Db::new(settings, counts)
+        .map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
 }

@@ -117,7 +117,7 @@ fn finish(outcome: anyhow::Result<()>) -> ExitCode {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log);
+    let _telemetry = telemetry::start(&config.log);
     banner::starting(&config);
     let app = App::start(&config, Clock::System).await?;
     banner::started(&config, &app);
@@ -127,14 +127,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 }
 
 async fn migrate(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log);
+    let _telemetry = telemetry::start(&config.log);
     app::migrate(&config).await?;
     println!("The database at {} is up to date.", config.database.redacted_url());
     Ok(())
 }
 
 async fn fill_demo(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log);
+    let _telemetry = telemetry::start(&config.log);
     app::fill_demo(&config).await?;
     println!(
         "57 people and five libraries are there. Start the server and sign in on the management site as any of"

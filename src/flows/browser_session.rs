@@ -9,6 +9,7 @@ use crate::domain::{Locale, OwnSession, SessionCookie, SessionId, Site, User, Us
 use crate::ports::PortError;
 use crate::ports::db::{CookieClaim, EndSessions};
 use crate::ports::tokens::{Claims, IssuedToken, TokenError};
+use crate::telemetry::SessionEnd;
 
 /// The session of a browser that carries a cookie of ours.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +98,9 @@ impl Flows {
         which: EndSessions,
         visitor: &Visitor,
     ) -> Result<i64, PortError> {
-        self.db.end_sessions(caller, which, visitor.ip).await
+        let ended = self.db.end_sessions(caller, which, visitor.ip).await?;
+        self.metrics.sessions.ended(SessionEnd::Owner, ended);
+        Ok(ended)
     }
 
     /// Everything that is kept about a person.

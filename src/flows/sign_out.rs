@@ -4,6 +4,7 @@ use super::{Flows, Visitor};
 use crate::domain::{SessionId, SignOutScope, Site, UserId};
 use crate::ports::PortError;
 use crate::ports::db::{Bearer, SignedOut};
+use crate::telemetry::SessionEnd;
 
 /// Why nothing was signed out.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,10 @@ impl Flows {
     ) -> Result<(), SignOutError> {
         let caller = Bearer { user, session, site: &site.id };
         match self.db.sign_out(&caller, scope, Some(visitor.ip)).await? {
-            SignedOut::Ended(_) => Ok(()),
+            SignedOut::Ended(sessions) => {
+                self.metrics.sessions.ended(SessionEnd::SignOut, sessions);
+                Ok(())
+            }
             SignedOut::NoSession => Err(SignOutError::NoSession),
         }
     }

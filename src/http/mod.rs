@@ -14,6 +14,7 @@ mod problem;
 mod site;
 mod timestamp;
 mod visitor;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -30,3 +30,4 @@ mod races;
 mod sessions;
 mod sign_in;
 mod sites;
+mod telemetry;
