@@ -7,7 +7,7 @@
 //! - [`ports`] reach everything outside the process: PostgreSQL, the code store, mail, tokens, the clock.
 //! - [`domain`] holds the rules: no I/O, no clock and no randomness of its own.
 //!
-//! [`app`] builds and wires all of it from a [`config`]; `main.rs` is the command line.
+//! [`app`] builds and wires all of it from a [`config`]; `main.rs` and `cli` are the command line.
 
 pub mod app;
 pub mod config;

@@ -9,14 +9,15 @@ use std::fmt;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use aws_lc_rs::{constant_time, hkdf, hmac};
 
-use super::{BrowserId, EmailAddress, SessionId, SignInCode, Slot};
+use super::{BrowserId, EmailAddress, ServiceKey, SessionId, SignInCode, Slot};
 
 /// Bytes of a refresh token's and a link's MAC: 128 bits (RFC 6749 §10.10 asks for at most 2^-128 a guess).
 pub const MAC_LENGTH: usize = 16;
 
 /// The secrets of one installation.
 pub struct KeyRing {
-    newest: Derived,
+    /// In a box: they are large, and travel through the futures that start the server.
+    newest: Box<Derived>,
     older: Vec<Derived>,
 }
 
@@ -31,6 +32,8 @@ pub enum Sealed {
     SigningKey,
     /// What a browser keeps between asking for a code and typing it: address, destination.
     SignIn,
+    /// What a creation answered, for the same request sent again.
+    Answer,
 }
 
 /// A text that could not be opened: tampered with, of another purpose, or sealed under an unknown master.
@@ -46,10 +49,12 @@ struct Derived {
     cookies: hmac::Key,
     forms: hmac::Key,
     secrets: hmac::Key,
+    service_keys: hmac::Key,
     mail_jobs: RandomizedNonceKey,
     challenges: RandomizedNonceKey,
     signing_keys: RandomizedNonceKey,
     sign_ins: RandomizedNonceKey,
+    answers: RandomizedNonceKey,
 }
 
 impl KeyRing {
@@ -59,7 +64,7 @@ impl KeyRing {
     /// Never with masters of 32 bytes: the lengths asked of HKDF are constants within its bound.
     #[must_use]
     pub fn new(master: &[u8; 32], older: &[[u8; 32]]) -> Self {
-        Self { newest: Derived::from(master), older: older.iter().map(Derived::from).collect() }
+        Self { newest: Box::new(Derived::from(master)), older: older.iter().map(Derived::from).collect() }
     }
 
     /// The keyed hash under which a code is stored. The same code for another address, site, browser or purpose is another
@@ -137,6 +142,22 @@ impl KeyRing {
         AddressTag(truncated(&mac(&self.newest.secrets, &[site.as_bytes(), secret])))
     }
 
+    /// The keyed hash under which a service key is stored.
+    #[must_use]
+    pub fn service_key_mac(&self, key: &ServiceKey) -> [u8; 32] {
+        let mut out = [0; 32];
+        out.copy_from_slice(service_key_tag(&self.newest, key).as_ref());
+        out
+    }
+
+    /// Whether a stored hash is this service key's, under any master of the ring.
+    #[must_use]
+    pub fn knows_service_key(&self, key: &ServiceKey, stored: &[u8]) -> bool {
+        self.all().any(|keys| {
+            constant_time::verify_slices_are_equal(service_key_tag(keys, key).as_ref(), stored).is_ok()
+        })
+    }
+
     /// The MAC of a refresh token of `site`: made under the newest master.
     #[must_use]
     pub fn refresh_mac(&self, site: &str, session: SessionId, counter: u32) -> [u8; MAC_LENGTH] {
@@ -193,7 +214,7 @@ impl KeyRing {
     }
 
     fn all(&self) -> impl Iterator<Item = &Derived> {
-        std::iter::once(&self.newest).chain(&self.older)
+        std::iter::once(&*self.newest).chain(&self.older)
     }
 }
 
@@ -238,10 +259,12 @@ impl Derived {
             cookies: signing("cookie mac"),
             forms: signing("form mac"),
             secrets: signing("secret tag"),
+            service_keys: signing("service key mac"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),
             sign_ins: sealing("sign-in"),
+            answers: sealing("answer"),
         }
     }
 
@@ -251,6 +274,7 @@ impl Derived {
             Sealed::Challenge => &self.challenges,
             Sealed::SigningKey => &self.signing_keys,
             Sealed::SignIn => &self.sign_ins,
+            Sealed::Answer => &self.answers,
         }
     }
 }
@@ -261,6 +285,10 @@ fn refresh_tag(keys: &Derived, site: &str, session: SessionId, counter: u32) -> 
 
 fn cookie_tag(keys: &Derived, site: &str, session: SessionId) -> hmac::Tag {
     mac(&keys.cookies, &[site.as_bytes(), session.0.as_bytes()])
+}
+
+fn service_key_tag(keys: &Derived, key: &ServiceKey) -> hmac::Tag {
+    mac(&keys.service_keys, &[key.id.as_bytes(), &key.secret])
 }
 
 fn form_tag(keys: &Derived, site: &str, browser: &BrowserId, session: Option<SessionId>) -> hmac::Tag {

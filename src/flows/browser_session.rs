@@ -66,7 +66,8 @@ impl Flows {
     ///
     /// # Errors
     /// If the site has no key to sign with.
-    pub fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+    pub async fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+        self.know_signing_keys().await?;
         self.tokens.issue(site, &session.user, session.id, session.opened_at, self.clock.now())
     }
 
@@ -98,7 +99,8 @@ impl Flows {
         which: EndSessions,
         visitor: &Visitor,
     ) -> Result<i64, PortError> {
-        let ended = self.db.end_sessions(caller, which, visitor.ip).await?;
+        let client = (visitor.ip, visitor.user_agent.as_deref());
+        let ended = self.db.end_sessions(caller, which, client).await?;
         self.metrics.sessions.ended(SessionEnd::Owner, ended);
         Ok(ended)
     }

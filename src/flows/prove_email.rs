@@ -86,8 +86,8 @@ impl Flows {
                 self.outbox_filled.notify_one();
                 self.metrics.sessions.opened(&ask.site.id, false);
                 let session = OpenedSession { id, opened_at, counter: 0 };
-                let signed_in =
-                    self.signed_in(&ask.site, *user, &session).map_err(VerifyCodeError::NoSigningKey)?;
+                let signed_in = self.signed_in(&ask.site, *user, &session).await;
+                let signed_in = signed_in.map_err(VerifyCodeError::NoSigningKey)?;
                 return Ok(EmailChangeStep::Changed(Box::new(signed_in)));
             }
             Ok((ProvenEmail::Taken, context)) => {

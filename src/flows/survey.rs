@@ -40,6 +40,8 @@ pub struct SiteKeysFound {
     pub site: String,
     /// It has a key of its algorithm.
     pub can_sign: bool,
+    /// How long the key that it signs with has done so.
+    pub active_for: Option<Duration>,
     /// How many keys it publishes.
     pub published: usize,
 }
@@ -103,6 +105,10 @@ impl Flows {
         SiteKeysFound {
             site: site.id.clone(),
             can_sign: self.tokens.can_sign(site),
+            active_for: self
+                .tokens
+                .signing_since(site)
+                .map(|since| (self.clock.now() - since).to_std().unwrap_or_default()),
             published: self.tokens.jwks(site).len(),
         }
     }
@@ -117,7 +123,7 @@ impl Flows {
         let PoolStanding { most, open, in_use, waited_for } = survey.connections;
         standing.connections(most, open, in_use, waited_for);
         for keys in &survey.keys {
-            standing.keys(&keys.site, keys.can_sign, keys.published);
+            standing.keys(&keys.site, keys.can_sign, keys.active_for, keys.published);
         }
         standing.draining(survey.draining);
     }

@@ -127,7 +127,7 @@ impl Flows {
                 // Both times are the statement's own.
                 self.metrics.sessions.opened(&site.id, user.created_at == opened_at);
                 let session = OpenedSession { id, opened_at, counter: 0 };
-                return Ok(self.signed_in(site, *user, &session)?);
+                return Ok(self.signed_in(site, *user, &session).await?);
             }
             Ok(Opened::AlreadyUsed) => (ClaimEnd::Spent, VerifyCodeError::Rejected),
             Ok(Opened::NoAccount) => (ClaimEnd::Unused, VerifyCodeError::Rejected),

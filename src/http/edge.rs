@@ -4,17 +4,18 @@ use std::any::Any;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body as _, Bytes};
 use poem::http::header::{self, HeaderName, HeaderValue};
-use poem::http::{HeaderMap, StatusCode};
+use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Endpoint, Error, IntoResponse, Request, Response, Result};
 use poem_openapi::OperationId;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::auth::render;
-use super::library;
 use super::site::text;
-use super::{HttpSettings, Problem};
+use super::{HttpSettings, Problem, admin, library};
 use crate::domain::Site;
 use crate::flows::SharedFlows;
 
@@ -58,13 +59,14 @@ pub(super) async fn deadline<E: Endpoint>(next: Arc<E>, request: Request) -> Res
 /// Gives every error, the framework's own too, its code and the shape that the caller's version reads.
 pub(super) async fn answer_problems<E: Endpoint>(next: Arc<E>, request: Request) -> Result<Response> {
     let version = text(request.headers(), "x-supabase-api-version").map(str::to_owned);
-    let is_library = request.uri().path().starts_with(library::PATH);
+    let path = request.uri().path();
+    let is_rfc9457 = path.starts_with(library::PATH) || path.starts_with(admin::PATH);
     match next.call(request).await {
         Ok(answer) => Ok(answer.into_response()),
         Err(error) => {
             let problem = problem_of(&error);
             let mut response =
-                if is_library { library::render(&problem) } else { render(&problem, version.as_deref()) };
+                if is_rfc9457 { library::render(&problem) } else { render(&problem, version.as_deref()) };
             if let Some(operation) = error.data::<OperationId>() {
                 response.set_data(*operation);
             }
@@ -124,6 +126,10 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
     let in_flight = counts.begin();
     let strict = request.data::<Arc<HttpSettings>>().is_some_and(|settings| settings.strict_transport);
     let method = request.method().clone();
+    if method == Method::HEAD {
+        // RFC 9110 §9.3.2: the answer to GET without its content. No GET here changes anything.
+        request.set_method(Method::GET);
+    }
     let span = tracing::info_span!("request", id);
     let mut response = async {
         let response = match next.call(request).await {
@@ -145,7 +151,18 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
     .await;
     drop(in_flight);
     protect(response.headers_mut(), &id, strict);
+    if method == Method::HEAD {
+        drop_content(&mut response);
+    }
     Ok(response)
+}
+
+/// Leaves of an answer what HEAD asks for, the length of the rest included.
+fn drop_content(response: &mut Response) {
+    let body: BoxBody<Bytes, std::io::Error> = response.take_body().into();
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
 }
 
 /// A caller's own id if it is harmless in a log, else a new one.
@@ -157,7 +174,8 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
+/// Gives an answer the headers that every answer has; what it says itself stays.
+pub(super) fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

@@ -43,7 +43,14 @@ async fn ready(flows: Data<&SharedFlows>) -> Response {
     body["sites"] = survey
         .keys
         .iter()
-        .map(|keys| (keys.site.clone(), json!({"can_sign": keys.can_sign, "keys_published": keys.published})))
+        .map(|keys| {
+            let stands = json!({
+                "can_sign": keys.can_sign,
+                "key_age_secs": keys.active_for.map(|age| age.as_secs()),
+                "keys_published": keys.published,
+            });
+            (keys.site.clone(), stands)
+        })
         .collect::<serde_json::Map<_, _>>()
         .into();
     answer(code, &body)

@@ -308,6 +308,7 @@ pub struct Standing {
     pub(super) connections_in_use: Gauge,
     pub(super) connections_waited_for: Gauge,
     pub(super) can_sign: Family<OfSite, Gauge>,
+    pub(super) key_age: Family<OfSite, Gauge<f64, AtomicU64>>,
     pub(super) keys_published: Family<OfSite, Gauge>,
     pub(super) draining: Gauge,
 }
@@ -343,9 +344,13 @@ impl Standing {
     }
 
     /// What a site signs with.
-    pub fn keys(&self, site: &str, can_sign: bool, published: usize) {
+    pub fn keys(&self, site: &str, can_sign: bool, active_for: Option<Duration>, published: usize) {
         let label = OfSite { site: site.to_owned() };
         self.can_sign.get_or_create(&label).set(i64::from(can_sign));
+        match active_for {
+            Some(age) => drop(self.key_age.get_or_create(&label).set(age.as_secs_f64())),
+            None => drop(self.key_age.remove(&label)),
+        }
         self.keys_published.get_or_create(&label).set(i64::try_from(published).unwrap_or(i64::MAX));
     }
 

@@ -158,6 +158,11 @@ impl List {
             "1 if a site has a key to sign tokens with, else 0",
             &standing.can_sign,
         );
+        self.add(
+            "doorcode_signing_key_age_seconds",
+            "How long the key that a site signs with has done so, in seconds",
+            &standing.key_age,
+        );
         self.add("doorcode_signing_keys_published", "Keys in a site's JWKS", &standing.keys_published);
     }
 

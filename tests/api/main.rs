@@ -7,6 +7,7 @@
 
 mod support;
 
+mod admin;
 mod bad_input;
 mod code_store;
 mod cors;
@@ -15,6 +16,7 @@ mod database;
 mod deletion;
 mod email_change;
 mod gate;
+mod keys;
 mod library;
 mod library_rules;
 mod limits;

@@ -23,6 +23,11 @@ auth.email_changes
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+auth.idempotency_keys
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
 auth.mail_outbox
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
@@ -32,6 +37,11 @@ auth.schema_migrations
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+auth.service_keys
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
 auth.sessions
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
@@ -282,6 +292,30 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.idempotency_keys",
+            [
+                "select * from auth.idempotency_keys".into(),
+                format!(
+                    "insert into auth.idempotency_keys (administrator, key, request_hash, answer)
+                     values ('{new}', 'x', 'x', 'x')"
+                ),
+                "update auth.idempotency_keys set answer = 'y'".into(),
+                "delete from auth.idempotency_keys".into(),
+            ],
+        ),
+        (
+            "auth.service_keys",
+            [
+                "select * from auth.service_keys".into(),
+                format!(
+                    "insert into auth.service_keys (id, name, scope, secret_mac)
+                     values ('{new}', 'x', 'read', sha256('x'))"
+                ),
+                "update auth.service_keys set revoked_at = now()".into(),
+                "delete from auth.service_keys".into(),
+            ],
+        ),
+        (
             "auth.mail_outbox",
             [
                 "select * from auth.mail_outbox".into(),
@@ -317,6 +351,8 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');
+             insert into auth.service_keys (id, name, scope, secret_mac) values ('{0}', 'x', 'read', sha256('x'));
+             insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
              truncate auth.audit_log;
              insert into auth.audit_log (action, actor_id) values ('login', '{0}')",
             people.reader

@@ -68,33 +68,41 @@ impl From<LibraryProblem> for poem::Error {
 
 impl ApiResponse for LibraryProblem {
     fn meta() -> MetaResponses {
-        let response = |status: u16, description| MetaResponse {
-            description,
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema: ProblemObject::schema_ref() }],
-            headers: Vec::new(),
-        };
-        MetaResponses {
-            responses: vec![
-                response(400, "The request cannot be read, or names no site"),
-                response(401, "No bearer token"),
-                response(403, "The token or session is not valid here, or may not do this"),
-                response(404, "There is nothing there that the caller may see"),
-                response(409, "The state does not allow this"),
-                response(412, "Somebody else has changed it: read it again"),
-                response(413, "The body is larger than the limit"),
-                response(421, "The server does not answer for this host"),
-                response(422, "A value is out of its bounds; `field` names it"),
-                response(428, "If-Match is missing"),
-                response(500, "A mistake of ours; it has been logged"),
-                response(503, "Something the server needs is down; Retry-After says when to try again"),
-                response(504, "The request took too long"),
-            ],
-        }
+        described(&[
+            (400, "The request cannot be read, or names no site"),
+            (401, "No bearer token"),
+            (403, "The token or session is not valid here, or may not do this"),
+            (404, "There is nothing there that the caller may see"),
+            (409, "The state does not allow this"),
+            (412, "Somebody else has changed it: read it again"),
+            (413, "The body is larger than the limit"),
+            (421, "The server does not answer for this host"),
+            (422, "A value is out of its bounds; `field` names it"),
+            (428, "If-Match is missing"),
+            (500, "A mistake of ours; it has been logged"),
+            (503, "Something the server needs is down; Retry-After says when to try again"),
+            (504, "The request took too long"),
+        ])
     }
 
     fn register(registry: &mut Registry) {
-        ProblemObject::register(registry);
+        register_problem(registry);
     }
+}
+
+/// What a document says of the statuses that come with a problem.
+pub(in crate::http) fn described(statuses: &[(u16, &'static str)]) -> MetaResponses {
+    let response = |(status, description): &(u16, &'static str)| MetaResponse {
+        description,
+        status: Some(*status),
+        status_range: None,
+        content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema: ProblemObject::schema_ref() }],
+        headers: Vec::new(),
+    };
+    MetaResponses { responses: statuses.iter().map(response).collect() }
+}
+
+/// Puts the form of a problem into a document.
+pub(in crate::http) fn register_problem(registry: &mut Registry) {
+    ProblemObject::register(registry);
 }

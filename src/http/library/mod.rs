@@ -19,14 +19,16 @@ use poem::{EndpointExt, Response};
 use poem_openapi::OpenApiService;
 
 use self::access_requests::AccessRequestsApi;
-pub(super) use self::errors::render;
+pub(super) use self::errors::{described, register_problem, render};
 use self::invitations::InvitationsApi;
 pub(super) use self::invitations::note;
 use self::libraries::LibrariesApi;
+pub(super) use self::page::{List, page};
 use self::preferences::PreferencesApi;
 pub(super) use self::preferences::preferences_change;
 use self::profile::ProfileApi;
 pub(super) use self::profile::profile_change;
+pub(super) use self::staff::Gone;
 use self::staff::StaffApi;
 use crate::flows::SharedFlows;
 

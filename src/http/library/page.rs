@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use crate::domain::fields::FieldError;
 use crate::domain::{MAX_PAGE, Page};
-use crate::flows::{LibraryError, Part};
+use crate::flows::Part;
 
 /// A part of a list.
 #[derive(Debug, Object)]
-pub(super) struct List<T: Type + ParseFromJSON + ToJSON> {
+pub(in crate::http) struct List<T: Type + ParseFromJSON + ToJSON> {
     /// Newest first.
     items: Vec<T>,
     /// Send it back as `after` for what comes next; null at the end.
@@ -19,7 +19,7 @@ pub(super) struct List<T: Type + ParseFromJSON + ToJSON> {
 }
 
 impl<T: Type + ParseFromJSON + ToJSON> List<T> {
-    pub(super) fn of<U>(part: Part<U>, write: impl Fn(U) -> T) -> Self {
+    pub(in crate::http) fn of<U>(part: Part<U>, write: impl Fn(U) -> T) -> Self {
         Self { items: part.items.into_iter().map(write).collect(), next: part.next }
     }
 
@@ -30,11 +30,14 @@ impl<T: Type + ParseFromJSON + ToJSON> List<T> {
 }
 
 /// Reads the two parameters of a list.
-pub(super) fn page(limit: &Query<Option<i64>>, after: &Query<Option<Uuid>>) -> Result<Page, LibraryError> {
+pub(in crate::http) fn page(
+    limit: &Query<Option<i64>>,
+    after: &Query<Option<Uuid>>,
+) -> Result<Page, FieldError> {
     let limit = limit.0.unwrap_or(50);
     if (1..=MAX_PAGE).contains(&limit) {
         Ok(Page { limit, after: after.0 })
     } else {
-        Err(FieldError { field: "limit", rule: "must be 1 to 100" }.into())
+        Err(FieldError { field: "limit", rule: "must be 1 to 100" })
     }
 }

@@ -213,7 +213,7 @@ impl StaffAnswer {
 
 /// Done, without a body.
 #[derive(ApiResponse)]
-pub(super) enum Gone {
+pub(in crate::http) enum Gone {
     /// Done
     #[oai(status = 204)]
     Done,

@@ -8,6 +8,7 @@
 //! PostgreSQL was built for, and the embedded one's differ.
 
 mod accounts;
+mod admin;
 mod answer;
 mod caller;
 mod cookie_sessions;
@@ -37,6 +38,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
+pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;
@@ -53,7 +55,7 @@ pub use pool::PoolStanding;
 pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
-pub use signing_keys::StoredSigningKey;
+pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};

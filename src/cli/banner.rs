@@ -4,7 +4,7 @@ use doorcode::app::App;
 use doorcode::config::{Config, MailTransport};
 
 /// Before anything can take time.
-pub(crate) fn starting(config: &Config) {
+pub(super) fn starting(config: &Config) {
     println!("Doorcode {}: starting", env!("CARGO_PKG_VERSION"));
     if config.database.is_embedded() {
         println!("  database    embedded PostgreSQL, data in {}/", config.database.data_dir.display());
@@ -23,7 +23,7 @@ pub(crate) fn starting(config: &Config) {
 }
 
 /// Once requests are taken.
-pub(crate) fn started(config: &Config, app: &App) {
+pub(super) fn started(config: &Config, app: &App) {
     let address = app.local_addr().unwrap_or(config.server.listen);
     println!("\nReady at http://{address}   (API document: http://{address}/openapi.json)");
     for (id, site) in &config.sites {

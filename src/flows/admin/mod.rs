@@ -1,0 +1,76 @@
+//! What administrators do: look at people, sites and queues, help, and change what only the server's owner may.
+//!
+//! How far an administrator's scope must reach is said where an operation is described, and checked there, before a
+//! flow is called.
+
+mod once;
+mod service_keys;
+mod sessions;
+
+use std::net::IpAddr;
+
+pub use self::once::Request;
+pub use self::service_keys::{MadeServiceKey, ServiceKeyPlan};
+use super::Flows;
+use crate::domain::fields::FieldError;
+use crate::domain::{Administrator, AdministratorKind, Scope, ServiceKey};
+use crate::ports::db::{ActError, Actor};
+use crate::ports::{Dependency, PortError};
+
+/// An administrator, and where they call from.
+#[derive(Debug, Clone)]
+pub struct AdminCaller {
+    /// Who it is.
+    pub administrator: Administrator,
+    /// Where the request came from; `None` on the machine itself.
+    pub ip: Option<IpAddr>,
+    /// What the client calls itself, at most 256 characters.
+    pub agent: Option<String>,
+}
+
+impl AdminCaller {
+    pub(super) fn actor(&self) -> Actor<'_> {
+        Actor { administrator: &self.administrator, ip: self.ip, agent: self.agent.as_deref() }
+    }
+}
+
+/// Why an administrator's wish was not done. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The key is unknown, revoked or has ended.
+    #[error("the service key was refused")]
+    UnknownKey,
+    /// Another request was sent under the same name before.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// The database refused the act.
+    #[error("the act was refused")]
+    Act(#[from] ActError),
+    /// A value is out of its bounds.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// A dependency failed.
+    #[error("a dependency failed")]
+    Unavailable(#[from] PortError),
+}
+
+impl Flows {
+    /// Who administers with this service key.
+    ///
+    /// # Errors
+    /// [`AdminError::UnknownKey`] for every text that is not a live key.
+    pub async fn recognise_service_key(&self, text: &str) -> Result<Administrator, AdminError> {
+        let key = ServiceKey::parse(text).ok_or(AdminError::UnknownKey)?;
+        let (scope, mac) = self.db.use_service_key(key.id).await?.ok_or(AdminError::UnknownKey)?;
+        if !self.keys.knows_service_key(&key, &mac) {
+            return Err(AdminError::UnknownKey);
+        }
+        let scope = Scope::parse(&scope).ok_or_else(|| {
+            PortError::unexpected(
+                Dependency::Database,
+                "a service key has a scope that this version does not know",
+            )
+        })?;
+        Ok(Administrator { kind: AdministratorKind::ServiceKey(key.id), scope })
+    }
+}

@@ -1,0 +1,114 @@
+//! Who administers, and whether their scope reaches as far as the operation needs.
+
+use std::marker::PhantomData;
+
+use poem::http::StatusCode;
+use poem::{FromRequest, Request, RequestBody, Result};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::domain::Scope;
+use crate::flows::{AdminCaller, SharedFlows};
+use crate::http::auth::bearer_token;
+use crate::http::{Problem, visitor};
+
+/// A scope as a type, so that an operation's signature names the one it needs.
+pub(super) trait Needs {
+    const SCOPE: Scope;
+    /// Its name in the document.
+    const SCHEME: &str;
+    const DESCRIPTION: &str;
+}
+
+/// Looks.
+pub(super) struct Read;
+/// Helps people.
+pub(super) struct Support;
+/// Changes accounts and keys.
+pub(super) struct Admin;
+
+impl Needs for Read {
+    const SCOPE: Scope = Scope::Read;
+    const SCHEME: &str = "ServiceKeyRead";
+    const DESCRIPTION: &str = "A service key of any scope, or a service_role token";
+}
+
+impl Needs for Support {
+    const SCOPE: Scope = Scope::Support;
+    const SCHEME: &str = "ServiceKeySupport";
+    const DESCRIPTION: &str = "A service key of the scope support or admin, or a service_role token";
+}
+
+impl Needs for Admin {
+    const SCOPE: Scope = Scope::Admin;
+    const SCHEME: &str = "ServiceKeyAdmin";
+    const DESCRIPTION: &str = "A service key of the scope admin, or a service_role token";
+}
+
+/// An administrator whose scope includes the one that the operation needs.
+pub(super) struct By<S>(pub(super) AdminCaller, PhantomData<S>);
+
+impl<'a, S: Needs + Send> ApiExtractor<'a> for By<S> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_security_scheme(
+            S::SCHEME,
+            MetaSecurityScheme {
+                ty: "http",
+                description: Some(S::DESCRIPTION),
+                name: None,
+                key_in: None,
+                scheme: Some("bearer"),
+                bearer_format: None,
+                flows: None,
+                openid_connect_url: None,
+            },
+        );
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec![S::SCHEME]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let caller = caller(request, body).await?;
+        if caller.administrator.scope < S::SCOPE {
+            let needed = S::SCOPE.as_str();
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "insufficient_scope",
+                format!("This needs a service key of the scope {needed}"),
+            )
+            .into());
+        }
+        Ok(Self(caller, PhantomData))
+    }
+}
+
+/// Whoever calls: named by the process itself, or by the key that they send.
+async fn caller(request: &Request, body: &mut RequestBody) -> Result<AdminCaller> {
+    // Set by the command line and the console on requests that they make in the process; nothing sent can set it.
+    if let Some(caller) = request.data::<AdminCaller>() {
+        return Ok(caller.clone());
+    }
+    let flows = request.data::<SharedFlows>().ok_or_else(Problem::internal)?;
+    let Some(token) = bearer_token(request.headers()) else {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "no_authorization",
+            "Send a service key as `Authorization: Bearer doorcode_sk_…`",
+        )
+        .into());
+    };
+    let visitor = <visitor::From as FromRequest>::from_request(request, body).await?.0;
+    let administrator = flows.recognise_service_key(token).await.map_err(Problem::from)?;
+    Ok(AdminCaller { administrator, ip: Some(visitor.ip), agent: visitor.user_agent })
+}

@@ -1,0 +1,68 @@
+//! The errors of the admin API, and what its document says of them.
+
+use poem::http::StatusCode;
+use poem_openapi::ApiResponse;
+use poem_openapi::registry::{MetaResponses, Registry};
+
+use crate::flows::AdminError;
+use crate::http::Problem;
+use crate::http::library::described;
+
+/// A problem of this API.
+#[derive(Debug)]
+pub(super) struct AdminProblem(Problem);
+
+impl<E: Into<Problem>> From<E> for AdminProblem {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<AdminProblem> for poem::Error {
+    fn from(problem: AdminProblem) -> Self {
+        problem.0.into()
+    }
+}
+
+impl ApiResponse for AdminProblem {
+    fn meta() -> MetaResponses {
+        described(&[
+            (400, "The request cannot be read"),
+            (401, "No service key, or one that is unknown, revoked or past its end"),
+            (403, "The key's scope does not reach so far"),
+            (404, "There is no such thing"),
+            (409, "The state does not allow this"),
+            (412, "Somebody else has changed it: read it again"),
+            (413, "The body is larger than the limit"),
+            (422, "A value is out of its bounds, or a field is not described; `field` names it"),
+            (428, "If-Match is missing"),
+            (500, "A mistake of ours; it has been logged"),
+            (503, "Something the server needs is down; Retry-After says when to try again"),
+            (504, "The request took too long"),
+        ])
+    }
+
+    fn register(registry: &mut Registry) {
+        crate::http::library::register_problem(registry);
+    }
+}
+
+impl From<AdminError> for Problem {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::UnknownKey => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_service_key",
+                "The service key is unknown, revoked or past its end: make another with `doorcode service-key create`",
+            ),
+            AdminError::KeyReused => Self::new(
+                StatusCode::CONFLICT,
+                "idempotency_key_reused",
+                "Another request was sent under this Idempotency-Key: use a new one for each thing to create",
+            ),
+            AdminError::Act(error) => error.into(),
+            AdminError::Field(error) => error.into(),
+            AdminError::Unavailable(error) => error.into(),
+        }
+    }
+}

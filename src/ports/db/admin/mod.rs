@@ -1,0 +1,34 @@
+//! What administrators read and change. Each change is one statement that also writes its audit row.
+
+mod creation;
+mod service_keys;
+mod sessions;
+
+pub use self::creation::{Creation, CreationTx, Repeated};
+pub use self::service_keys::NewServiceKey;
+use crate::domain::Administrator;
+
+/// Who acts, as the audit log names them.
+#[derive(Debug, Clone, Copy)]
+pub struct Actor<'a> {
+    /// The administrator.
+    pub administrator: &'a Administrator,
+    /// Where the request came from; `None` on the machine itself.
+    pub ip: Option<std::net::IpAddr>,
+    /// What the client calls itself.
+    pub agent: Option<&'a str>,
+}
+
+impl Actor<'_> {
+    fn kind(&self) -> &'static str {
+        self.administrator.kind.as_str()
+    }
+
+    fn id(&self) -> Option<uuid::Uuid> {
+        self.administrator.kind.id()
+    }
+
+    fn ip(&self) -> Option<String> {
+        self.ip.map(|ip| ip.to_string())
+    }
+}
