@@ -34,3 +34,4 @@ mod races;
 mod sessions;
 mod sign_in;
 mod sites;
+mod telemetry;
