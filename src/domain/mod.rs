@@ -23,7 +23,7 @@ mod user;
 pub mod words;
 
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
-pub use audit::{ActorKind, AuditAction};
+pub use audit::{ActorKind, AuditAction, AuditCursor, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
