@@ -5,6 +5,7 @@
 
 mod account;
 mod admin;
+mod audit;
 mod browser_session;
 mod change_email;
 mod change_keys;

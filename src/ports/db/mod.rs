@@ -10,6 +10,7 @@
 mod accounts;
 mod admin;
 mod answer;
+mod audit;
 mod caller;
 mod cookie_sessions;
 mod delete_account;
