@@ -34,6 +34,8 @@ pub enum Sealed {
     SignIn,
     /// What a creation answered, for the same request sent again.
     Answer,
+    /// What a browser keeps while somebody is at the console with a service key: the key.
+    Console,
 }
 
 /// A text that could not be opened: tampered with, of another purpose, or sealed under an unknown master.
@@ -55,6 +57,7 @@ struct Derived {
     signing_keys: RandomizedNonceKey,
     sign_ins: RandomizedNonceKey,
     answers: RandomizedNonceKey,
+    consoles: RandomizedNonceKey,
 }
 
 impl KeyRing {
@@ -265,6 +268,7 @@ impl Derived {
             signing_keys: sealing("signing key"),
             sign_ins: sealing("sign-in"),
             answers: sealing("answer"),
+            consoles: sealing("console"),
         }
     }
 
@@ -275,6 +279,7 @@ impl Derived {
             Sealed::SigningKey => &self.signing_keys,
             Sealed::SignIn => &self.sign_ins,
             Sealed::Answer => &self.answers,
+            Sealed::Console => &self.consoles,
         }
     }
 }

@@ -9,6 +9,7 @@ mod browser_session;
 mod change_email;
 mod claims;
 mod confirm_link;
+mod console;
 mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
@@ -45,6 +46,7 @@ pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminR
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
+pub use self::console::{ConsoleEntry, ConsoleError, ConsoleKey};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
 pub use self::gate::{Credential, GateError, GateMemory, Passage};
