@@ -8,16 +8,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::Server;
-use poem::listener::TcpAcceptor;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::wiring::sites;
 use crate::config::Config;
 use crate::flows::{Flows, GateMemory, MailWorkers, SharedFlows, SigningKeysError};
-use crate::http::{self, HttpSettings, LookError, Pages};
+use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
@@ -26,6 +25,12 @@ use crate::ports::mail::{Inbox, MailError, Mailer};
 
 /// How long a dependency may take to answer at start before it is named as dead.
 const START_PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long the work behind requests may go on after the last answer: a mail that is being sent, at most. With the default
+/// `grace_secs` and `drain_secs`, and the next, a stop takes less than 25 seconds.
+const LAST_WORK: Duration = Duration::from_secs(7);
+/// How long the last statements may take.
+const LAST_QUERIES: Duration = Duration::from_secs(2);
 
 /// What stopped the server from starting. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +111,8 @@ pub struct App {
     listener: TcpListener,
     inbox: Option<(TcpListener, Inbox)>,
     mail: MailWorkers,
+    connections: ConnectionLimits,
+    grace: Duration,
     drain: Duration,
     store: wiring::Database,
     /// Ends the background work; set once the last request has been answered.
@@ -146,6 +153,7 @@ impl App {
             codes,
             db,
             tokens: crate::ports::tokens::Tokens::default(),
+            key_keeping: wiring::key_keeping(config),
             limits: wiring::client_limits(config),
             gate_memory: GateMemory::default(),
             clock,
@@ -171,6 +179,8 @@ impl App {
             listener,
             inbox,
             mail,
+            connections: wiring::connection_limits(config),
+            grace: Duration::from_secs(config.server.grace_secs),
             drain: Duration::from_secs(config.server.drain_secs),
             store,
             finishing,
@@ -210,50 +220,36 @@ impl App {
         self
     }
 
-    /// Serves until `shutdown` resolves; then answers what is under way, finishes or gives back the mails in hand, and
-    /// closes the stores.
-    ///
-    /// # Errors
-    /// If the listener breaks.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> std::io::Result<()> {
+    /// Serves until `shutdown` resolves. Then, in this order: says that it is not ready and serves on for a while; accepts
+    /// no more and answers what is under way; finishes or gives back the mails in hand; closes the stores.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         self.flows.start_housekeeping();
+        self.flows.start_key_keeping();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
-            let stop = self.finishing.clone().cancelled_owned();
-            self.flows.unfinished.spawn(async move {
-                let _ = Server::new_with_acceptor(acceptor(listener)?)
-                    .run_with_graceful_shutdown(
-                        http::inbox::routes(inbox),
-                        stop,
-                        Some(Duration::from_secs(1)),
-                    )
-                    .await;
-                std::io::Result::Ok(())
-            });
+            let (limits, stop) = (self.connections.clone(), self.finishing.clone());
+            let routes = http::inbox::routes(inbox);
+            self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
         }
-        let draining = self.flows.draining.clone();
-        let served = Server::new_with_acceptor(acceptor(self.listener)?)
-            .idle_timeout(Duration::from_secs(60))
-            .run_with_graceful_shutdown(
-                http::routes(Arc::clone(&self.flows), self.pages, self.http),
-                async move {
-                    shutdown.await;
-                    draining.cancel();
-                },
-                Some(self.drain),
-            )
-            .await;
+        let closing = CancellationToken::new();
+        let stop = async {
+            shutdown.await;
+            self.flows.draining.cancel();
+            tokio::time::sleep(self.grace).await;
+            closing.cancel();
+        };
+        let routes = http::routes(Arc::clone(&self.flows), self.pages, self.http);
+        let served = http::serve(self.listener, routes, self.connections, closing.clone(), self.drain);
+        tokio::join!(served, stop);
         self.finishing.cancel();
         self.flows.unfinished.close();
-        if tokio::time::timeout(self.drain.max(Duration::from_secs(5)), self.flows.unfinished.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(LAST_WORK, self.flows.unfinished.wait()).await.is_err() {
             tracing::warn!("stopping with work unfinished: its leases will end by themselves");
         }
-        self.flows.db.close().await;
+        if tokio::time::timeout(LAST_QUERIES, self.flows.db.close()).await.is_err() {
+            tracing::warn!("stopping with database connections in use");
+        }
         self.store.stop().await;
-        served
     }
 }
 
@@ -296,10 +292,6 @@ async fn listen(
         variable,
         source,
     })
-}
-
-fn acceptor(listener: TcpListener) -> std::io::Result<TcpAcceptor> {
-    TcpAcceptor::from_tokio(listener)
 }
 
 /// Names a dependency that failed at start.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{Site, Sites};
-use crate::http::HttpSettings;
+use crate::flows::KeyKeeping;
+use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
 #[cfg(feature = "embedded")]
@@ -129,7 +130,9 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
     .await
 }
 
-pub(super) fn sites(config: &Config) -> Sites {
+/// The sites of a configuration.
+#[must_use]
+pub fn sites(config: &Config) -> Sites {
     let sites = config.sites.iter().map(|(id, site)| site_of(id, site)).collect();
     Sites::new(sites, &config.server.shared_hosts)
 }
@@ -159,6 +162,14 @@ fn site_of(id: &str, config: &SiteConfig) -> Site {
         look: config.look.clone(),
         gate: config.gate.clone(),
     }
+}
+
+pub(super) fn key_keeping(config: &Config) -> KeyKeeping {
+    let rotate_every = Duration::from_secs(config.keys.rotate_days * 86_400);
+    KeyKeeping::new(
+        (!rotate_every.is_zero()).then_some(rotate_every),
+        Duration::from_secs(config.keys.publish_ahead_secs),
+    )
 }
 
 pub(super) fn client_limits(config: &Config) -> Limits {
@@ -202,8 +213,27 @@ pub(super) fn http(config: &Config) -> HttpSettings {
     HttpSettings {
         trusted_proxies: config.server.trusted_proxies.clone(),
         body_limit: usize::try_from(config.server.body_limit_bytes).unwrap_or(usize::MAX),
+        url_limit: usize::try_from(config.server.url_limit_bytes).unwrap_or(usize::MAX),
         request_timeout: Duration::from_secs(config.server.request_timeout_secs),
         strict_transport: config.server.is_production(),
+    }
+}
+
+pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
+    let server = &config.server;
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    ConnectionLimits {
+        header_read: Duration::from_secs(server.header_timeout_secs),
+        body_read: Duration::from_secs(server.body_timeout_secs),
+        write_stall: Duration::from_secs(server.write_timeout_secs),
+        idle: Duration::from_secs(server.idle_timeout_secs),
+        connections: count(server.max_connections),
+        connections_per_client: count(server.max_connections_per_client),
+        trusted_proxies: server.trusted_proxies.clone(),
+        header_block: count(server.header_limit_bytes),
+        headers: count(server.max_headers),
+        http2_streams: server.http2_streams,
+        strict_transport: server.is_production(),
     }
 }
 

@@ -5,6 +5,7 @@ mod database;
 mod exit;
 mod preview;
 mod serve;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,7 +3,9 @@
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
 mod admin;
+mod audit;
 mod browser;
+mod client;
 mod code;
 mod destination;
 mod device;
@@ -17,12 +19,15 @@ pub mod look;
 mod pkce;
 mod profile;
 mod session;
+pub mod signing_key;
 mod site;
 mod user;
 pub mod words;
 
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
+pub use audit::{ActorKind, AuditAction};
 pub use browser::{BrowserId, SessionCookie};
+pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
@@ -38,6 +43,7 @@ pub use look::{Color, Logo, Look, READABLE};
 pub use pkce::{CodeChallenge, CodeChallengeError};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};
+pub use signing_key::{KeyRules, KeyState, KeyStep, SigningKey};
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;
 pub use site::{Claim, MailLink, Site, SiteError, SiteKind, Sites, TokenAlgorithm};

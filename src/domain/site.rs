@@ -41,6 +41,12 @@ pub enum TokenAlgorithm {
 }
 
 impl TokenAlgorithm {
+    /// Reads its name. `None` for one that no site can have.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Es256, Self::Rs256].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
     /// Its name in a JWK (RFC 7518 §3.1).
     #[must_use]
     pub fn as_str(self) -> &'static str {

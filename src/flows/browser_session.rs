@@ -65,7 +65,8 @@ impl Flows {
     ///
     /// # Errors
     /// If the site has no key to sign with.
-    pub fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+    pub async fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+        self.know_signing_keys().await?;
         self.tokens.issue(site, &session.user, session.id, session.opened_at, self.clock.now())
     }
 
@@ -97,7 +98,7 @@ impl Flows {
         which: EndSessions,
         visitor: &Visitor,
     ) -> Result<i64, PortError> {
-        self.db.end_sessions(caller, which, visitor.ip).await
+        self.db.end_sessions(caller, which, (visitor.ip, visitor.user_agent.as_deref())).await
     }
 
     /// Everything that is kept about a person.

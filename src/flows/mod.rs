@@ -7,6 +7,7 @@ mod account;
 mod admin;
 mod browser_session;
 mod change_email;
+mod change_keys;
 mod claims;
 mod confirm_link;
 mod console;
@@ -45,6 +46,7 @@ pub use self::account::AccountError;
 pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
+pub use self::change_keys::KeyRotation;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
 pub use self::console::{ConsoleEntry, ConsoleError, ConsoleKey};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
@@ -57,14 +59,14 @@ pub use self::refresh::RefreshError;
 pub use self::request_code::{RequestCode, RequestCodeError};
 pub use self::sign_in_progress::SignInProgress;
 pub use self::sign_out::SignOutError;
-pub use self::signing_keys::SigningKeysError;
+pub use self::signing_keys::{KeyKeeping, SigningKeysError};
 pub use self::verify_code::{Presented, Purpose, VerifyCode, VerifyCodeError};
 use crate::domain::{KeyRing, Locale, SessionId, Site, Sites, User};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
 use crate::ports::db::Db;
-pub use crate::ports::db::EndSessions;
+pub use crate::ports::db::{EndSessions, KeyActor, RevokedKey};
 use crate::ports::limits::Limits;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};
@@ -82,6 +84,8 @@ pub struct Flows {
     pub db: Db,
     /// Access tokens.
     pub tokens: Tokens,
+    /// How their keys follow each other.
+    pub key_keeping: KeyKeeping,
     /// What one client may do here.
     pub limits: Limits,
     /// Who was found at the gate in the last second.
@@ -150,8 +154,14 @@ impl Flows {
         self.clock.now()
     }
 
-    fn signed_in(&self, site: &Site, user: User, session: &OpenedSession) -> Result<SignedIn, TokenError> {
+    async fn signed_in(
+        &self,
+        site: &Site,
+        user: User,
+        session: &OpenedSession,
+    ) -> Result<SignedIn, TokenError> {
         let OpenedSession { id, opened_at, counter } = *session;
+        self.know_signing_keys().await?;
         let access = self.tokens.issue(site, &user, id, opened_at, self.clock.now())?;
         let refresh_token = crate::domain::RefreshToken { session: id, counter }.encode(&site.id, &self.keys);
         // Both times are the statement's own.

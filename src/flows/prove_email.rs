@@ -85,8 +85,8 @@ impl Flows {
                 self.spend_later(claim);
                 self.outbox_filled.notify_one();
                 let session = OpenedSession { id, opened_at, counter: 0 };
-                let signed_in =
-                    self.signed_in(&ask.site, *user, &session).map_err(VerifyCodeError::NoSigningKey)?;
+                let signed_in = self.signed_in(&ask.site, *user, &session).await;
+                let signed_in = signed_in.map_err(VerifyCodeError::NoSigningKey)?;
                 return Ok(EmailChangeStep::Changed(Box::new(signed_in)));
             }
             Ok((ProvenEmail::Taken, context)) => {

@@ -71,7 +71,7 @@ impl Flows {
         match refreshed {
             Refreshed::Session(counter, opened_at, user) => {
                 let session = OpenedSession { id: token.session, opened_at, counter };
-                Ok(self.signed_in(site, *user, &session)?)
+                Ok(self.signed_in(site, *user, &session).await?)
             }
             Refreshed::NoSession => Err(RefreshError::NoSession),
             Refreshed::Idle => Err(RefreshError::Idle),

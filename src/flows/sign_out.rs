@@ -29,7 +29,8 @@ impl Flows {
         visitor: &Visitor,
     ) -> Result<(), SignOutError> {
         let caller = Bearer { user, session, site: &site.id };
-        match self.db.sign_out(&caller, scope, Some(visitor.ip)).await? {
+        let client = (Some(visitor.ip), visitor.user_agent.as_deref());
+        match self.db.sign_out(&caller, scope, client).await? {
             SignedOut::Ended(_) => Ok(()),
             SignedOut::NoSession => Err(SignOutError::NoSession),
         }

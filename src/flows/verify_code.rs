@@ -125,7 +125,7 @@ impl Flows {
                 // The session exists, whatever becomes of this: the person need not wait for it.
                 self.spend_later(claim);
                 let session = OpenedSession { id, opened_at, counter: 0 };
-                return Ok(self.signed_in(site, *user, &session)?);
+                return Ok(self.signed_in(site, *user, &session).await?);
             }
             Ok(Opened::AlreadyUsed) => (ClaimEnd::Spent, VerifyCodeError::Rejected),
             Ok(Opened::NoAccount) => (ClaimEnd::Unused, VerifyCodeError::Rejected),

@@ -4,8 +4,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body as _, Bytes};
 use poem::http::header::{self, HeaderName, HeaderValue};
-use poem::http::{HeaderMap, StatusCode};
+use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Endpoint, Error, IntoResponse, Request, Response, Result};
 use poem_openapi::OperationId;
 use tracing::Instrument as _;
@@ -106,6 +108,10 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
     request.set_data(RequestId(id.clone()));
     let strict = request.data::<Arc<HttpSettings>>().is_some_and(|settings| settings.strict_transport);
     let method = request.method().clone();
+    if method == Method::HEAD {
+        // RFC 9110 §9.3.2: the answer to GET without its content. No GET here changes anything.
+        request.set_method(Method::GET);
+    }
     let span = tracing::info_span!("request", id);
     let mut response = async {
         let response = match next.call(request).await {
@@ -123,7 +129,18 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
     .instrument(span)
     .await;
     protect(response.headers_mut(), &id, strict);
+    if method == Method::HEAD {
+        drop_content(&mut response);
+    }
     Ok(response)
+}
+
+/// Leaves of an answer what HEAD asks for, the length of the rest included.
+fn drop_content(response: &mut Response) {
+    let body: BoxBody<Bytes, std::io::Error> = response.take_body().into();
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
 }
 
 /// A caller's own id if it is harmless in a log, else a new one.
@@ -135,7 +152,8 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
+/// Gives an answer the headers that every answer has; what it says itself stays.
+pub(super) fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

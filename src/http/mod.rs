@@ -1,6 +1,7 @@
 //! HTTP and nothing else: read a request, call one flow, write the answer.
 
 mod admin;
+mod admission;
 mod auth;
 mod body;
 mod console;
@@ -13,6 +14,7 @@ mod library;
 mod openapi;
 pub mod pages;
 mod problem;
+mod serve;
 mod site;
 mod timestamp;
 mod visitor;
@@ -28,6 +30,8 @@ pub use self::admin::document as admin_document;
 pub use self::openapi::document;
 pub use self::pages::{LookError, Pages};
 pub use self::problem::Problem;
+pub use self::serve::Limits as ConnectionLimits;
+pub(crate) use self::serve::serve;
 use crate::flows::SharedFlows;
 
 /// What HTTP needs besides the flows.
@@ -37,6 +41,8 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Largest request body, in octets.
     pub body_limit: usize,
+    /// Longest target of a request, in octets.
+    pub url_limit: usize,
     /// Longest a request may take.
     pub request_timeout: Duration,
     /// Tell browsers to come back by TLS only.
@@ -44,7 +50,7 @@ pub struct HttpSettings {
 }
 
 /// Every route, and around them, from the outside in: the log line and the headers of every answer; cross-origin rules;
-/// errors in the shape that the caller reads; the deadline.
+/// errors in the shape that the caller reads; what no handler should have to think of; the deadline.
 pub fn routes(
     flows: SharedFlows,
     pages: Arc<Pages>,
@@ -61,6 +67,7 @@ pub fn routes(
         .nest("/", pages::before(auth::service(Arc::clone(&flows))))
         .with(CatchPanic::new().with_handler(edge::PanicToProblem))
         .around(edge::deadline)
+        .around(admission::admit)
         .around(edge::answer_problems)
         .around(cors::allow)
         .around(edge::log_and_protect)

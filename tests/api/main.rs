@@ -17,6 +17,7 @@ mod database;
 mod deletion;
 mod email_change;
 mod gate;
+mod keys;
 mod library;
 mod library_rules;
 mod limits;

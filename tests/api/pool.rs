@@ -117,7 +117,7 @@ async fn t36_wherever_a_request_is_cut_off_its_transaction_ends_and_the_next_one
         let cut = cut_after(polls, as_person(server.clone(), person, session, true)).await;
         was_cut += u32::from(cut);
         let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
-        let ended = server.sign_out(&bearer, SignOutScope::Local, None).await.unwrap();
+        let ended = server.sign_out(&bearer, SignOutScope::Local, (None, None)).await.unwrap();
         assert_eq!(ended, SignedOut::Ended(1), "cut off after {polls} polls");
         let seen: i64 = sqlx::query_scalar("select count(*) from auth.sessions where id = $1")
             .bind(session)

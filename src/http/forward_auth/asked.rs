@@ -17,8 +17,9 @@ use crate::http::site::{is_from_own_page, site_at_gate};
 /// What stays as it is in a value of a query (RFC 3986 §2.3, unreserved).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Longest path that the sign-in page is asked to come back to; past it people find their way themselves.
-const MAX_RETURN: usize = 2048;
+/// Longest path, as it is written, that the sign-in page is asked to come back to; past it people find their way
+/// themselves, as they do where the sign-in page would not take it.
+const MAX_RETURN: usize = 1600;
 
 /// The request in question.
 pub(super) struct Asked {
@@ -114,8 +115,10 @@ impl Asked {
     fn sign_in_page(&self) -> String {
         match self.target.as_str() {
             "/" => "/login".to_owned(),
-            long if long.len() > MAX_RETURN => "/login".to_owned(),
-            path => format!("/login?redirectTo={}", utf8_percent_encode(path, ENCODED)),
+            path => match utf8_percent_encode(path, ENCODED).to_string() {
+                long if long.len() > MAX_RETURN => "/login".to_owned(),
+                back => format!("/login?redirectTo={back}"),
+            },
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What somebody typed into a form of ours.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use poem::error::ReadBodyError;
 use poem::http::{StatusCode, header};
@@ -37,6 +38,7 @@ impl Fields {
                 "request_entity_too_large",
                 format!("The request body is larger than {limit} bytes"),
             ),
+            ReadBodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Problem::slow_body(),
             _ => unreadable(),
         })?;
         Self::parse(&bytes)

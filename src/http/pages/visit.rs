@@ -142,9 +142,13 @@ impl Visit {
     pub(super) fn signed_in(&self) -> Result<&BrowserSession> {
         let back = if self.here.starts_with("/account") { "/account" } else { self.here.as_str() };
         self.session.as_ref().ok_or_else(|| {
-            let query =
-                form_urlencoded::Serializer::new(String::new()).append_pair("redirectTo", back).finish();
-            Error::from_response(see_other(&format!("/login?{query}"), &self.cookies))
+            let mut to = "/login".to_owned();
+            if let Some(back) = self.site.destination(back) {
+                let query =
+                    form_urlencoded::Serializer::new(String::new()).append_pair("redirectTo", &back).finish();
+                to = format!("{to}?{query}");
+            }
+            Error::from_response(see_other(&to, &self.cookies))
         })
     }
 

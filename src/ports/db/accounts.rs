@@ -21,6 +21,8 @@ pub struct UserChange {
     pub metadata: UserMetadata,
     /// Where the request came from, for the audit log.
     pub ip: Option<IpAddr>,
+    /// What the client calls itself, for the audit log.
+    pub agent: Option<String>,
 }
 
 impl Db {
@@ -83,8 +85,8 @@ impl Db {
                             and octet_length(seen.metadata::text) <= $6
                          returning u.*
                        ), logged as (
-                         insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                         select id, 'user_modified', id, $2, $3, $5::text::inet,
+                         insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent, details)
+                         select id, 'user_modified', id, $2, $3, $5::text::inet, left($7, 256),
                                 jsonb_build_object('fields', (select jsonb_agg(key) from jsonb_each($4::jsonb)))
                            from changed
                        )
@@ -106,6 +108,7 @@ impl Db {
                     metadata,
                     change.ip.map(|ip| ip.to_string()),
                     limit,
+                    change.agent,
                 );
                 Box::pin(statement.fetch_optional(sql))
             })

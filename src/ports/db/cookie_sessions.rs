@@ -128,7 +128,7 @@ impl Db {
         &self,
         (user, session): (UserId, SessionId),
         which: EndSessions,
-        ip: IpAddr,
+        (ip, agent): (IpAddr, Option<&str>),
     ) -> Result<i64, PortError> {
         let (scope, one) = match which {
             EndSessions::One(id) => ("one", Some(id.0)),
@@ -145,8 +145,8 @@ impl Db {
                         and case $3::text when 'one' then s.id = $4 when 'others' then s.id <> own.id else true end
                      returning s.id
                    ), logged as (
-                     insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                     select user_id, 'sessions_ended', user_id, id, site, $5::text::inet,
+                     insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent, details)
+                     select user_id, 'sessions_ended', user_id, id, site, $5::text::inet, left($6, 256),
                             jsonb_build_object('scope', $3::text, 'ended', (select count(*) from ended))
                        from own
                       where exists (select from ended)
@@ -157,6 +157,7 @@ impl Db {
                 scope,
                 one,
                 ip.to_string(),
+                agent,
             );
             Box::pin(statement.fetch_one(sql))
         })

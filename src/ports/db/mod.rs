@@ -54,7 +54,7 @@ pub use outbox::{OutboxMail, Recipient};
 pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
-pub use signing_keys::StoredSigningKey;
+pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};

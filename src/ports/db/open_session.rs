@@ -85,9 +85,9 @@ impl Db {
                  select $3, id, $5, $4, now() + make_interval(secs => $10), $11, $12::text::inet from account
                  returning id, user_id
                ), logged as (
-                 insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip)
+                 insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent)
                  select user_id, case when exists (select from created) then 'user_signedup' else 'login' end,
-                        user_id, id, $5, $12::text::inet
+                        user_id, id, $5, $12::text::inet, left($11, 256)
                    from opened
                )
                select case when account.id is not null then 'ok'

@@ -95,8 +95,8 @@ impl Db {
                ), told as (
                  insert into auth.mail_outbox (sealed) select $12 from moved
                ), logged as (
-                 insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                 select user_id, 'user_modified', user_id, id, $3, $11::text::inet,
+                 insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent, details)
+                 select user_id, 'user_modified', user_id, id, $3, $11::text::inet, left($10, 256),
                         jsonb_build_object('fields', '["email"]'::jsonb, 'ended', (select count(*) from ended))
                    from opened
                )

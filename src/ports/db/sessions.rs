@@ -152,8 +152,8 @@ impl Db {
                           where s.id = seen.session_id and seen.refresh_counter - $2 > 1
                          returning s.id, s.user_id
                        ), logged as (
-                         insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                         select user_id, 'refresh_token_reused', user_id, id, $3, $6::text::inet,
+                         insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent, details)
+                         select user_id, 'refresh_token_reused', user_id, id, $3, $6::text::inet, left($5, 256),
                                 jsonb_build_object('presented', $2::integer)
                            from stolen
                        )
@@ -196,7 +196,7 @@ impl Db {
         &self,
         caller: &Bearer<'_>,
         scope: SignOutScope,
-        ip: Option<IpAddr>,
+        (ip, agent): (Option<IpAddr>, Option<&str>),
     ) -> Result<SignedOut, PortError> {
         let ended = self
             .run(|sql| {
@@ -210,8 +210,8 @@ impl Db {
                                               else true end
                          returning s.id
                        ), logged as (
-                         insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, details)
-                         select user_id, 'logout', user_id, id, site, $5::text::inet,
+                         insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent, details)
+                         select user_id, 'logout', user_id, id, site, $5::text::inet, left($6, 256),
                                 jsonb_build_object('scope', $4::text, 'ended', (select count(*) from ended))
                            from own
                        )
@@ -221,6 +221,7 @@ impl Db {
                     caller.site,
                     scope.as_str(),
                     ip.map(|ip| ip.to_string()),
+                    agent,
                 );
                 Box::pin(statement.fetch_optional(sql))
             })

@@ -103,7 +103,23 @@ impl TestApp {
         settings: Vec<(String, String)>,
         changes: &[(&str, &str)],
     ) -> Self {
-        let clock = ManualClock::default();
+        Box::pin(Self::start_at(ManualClock::default(), services, data, settings, changes)).await
+    }
+
+    /// Another replica beside this one: the same stores, the same time.
+    pub(crate) async fn replica(&self, changes: &[(&str, &str)]) -> Self {
+        let settings = self.services.as_ref().expect("a server on real stores").settings();
+        let data = tempfile::tempdir().unwrap();
+        Box::pin(Self::start_at(self.clock.clone(), None, data, settings, changes)).await
+    }
+
+    async fn start_at(
+        clock: ManualClock,
+        services: Option<Services>,
+        data: TempDir,
+        settings: Vec<(String, String)>,
+        changes: &[(&str, &str)],
+    ) -> Self {
         let changes = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = config(settings.into_iter().chain(changes));
         let app = App::start(&config, Clock::Manual(clock.clone()))
@@ -116,8 +132,7 @@ impl TestApp {
             app.run(async {
                 let _ = stopped.await;
             })
-            .await
-            .unwrap();
+            .await;
         });
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(30))

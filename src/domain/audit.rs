@@ -1,0 +1,195 @@
+//! The audit log: which events there are, and who can be behind one.
+//!
+//! Both lists are closed. What is written here is what a search can ask for and what the documentation can promise, so a
+//! statement or trigger that writes another word fails a test.
+
+/// Makes an enum of words with both directions of their spelling.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$what])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The word in the log.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
+            /// Reads a word as it stands in the log.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// Who was behind an event.
+    ActorKind {
+        /// A person, or a visitor nobody knows yet.
+        User = "user",
+        /// A program with a service key.
+        ServiceKey = "service_key",
+        /// A program with a token of the role `service_role`.
+        ServiceRole = "service_role",
+        /// Whoever runs the server, at its command line or console.
+        Operator = "operator",
+        /// The server itself.
+        System = "system",
+    }
+}
+
+words! {
+    /// What happened.
+    AuditAction {
+        /// A code was issued and its mail queued.
+        CodeAsked = "code_asked",
+        /// No code was issued: the address, or the site, has had its mails for now.
+        CodeLimited = "code_limited",
+        /// A code was to be sent again where none waits: nothing was sent.
+        CodeNotWaiting = "code_not_waiting",
+        /// A code or link was refused: wrong, or nothing to be right about.
+        CodeRefused = "code_refused",
+        /// A mailed link was confirmed for a client library, which can now trade a code for a session.
+        LinkConfirmed = "link_confirmed",
+        /// A proof was right, and no session could be opened with it.
+        SignInRefused = "sign_in_refused",
+        /// A client had its share and was refused before anything else; one row a minute with their number.
+        RequestLimited = "request_limited",
+        /// A first session, and the account with it.
+        UserSignedUp = "user_signedup",
+        /// A session was opened.
+        Login = "login",
+        /// A refresh token that is not ours was presented; one row a minute with their number.
+        RefreshRefused = "refresh_refused",
+        /// An old refresh token was used again: its session was ended as stolen.
+        RefreshTokenReused = "refresh_token_reused",
+        /// A person signed out.
+        Logout = "logout",
+        /// A person ended some of their sessions.
+        SessionsEnded = "sessions_ended",
+        /// An account was changed by its owner: metadata, or the address.
+        UserModified = "user_modified",
+        /// An account was deleted by its owner.
+        UserDeleted = "user_deleted",
+        /// A change of address was asked for.
+        EmailChangeAsked = "email_change_asked",
+        /// One of the two addresses of a change was proven.
+        EmailChangeProven = "email_change_proven",
+        /// A change of address was taken back.
+        EmailChangeCancelled = "email_change_cancelled",
+        /// A person changed their profile.
+        ProfileChanged = "profile_changed",
+        /// A person changed their preferences.
+        PreferencesChanged = "preferences_changed",
+        /// A library was made.
+        LibraryAdded = "library_added",
+        /// A library's name, code or settings were changed.
+        LibraryChanged = "library_changed",
+        /// A library was removed.
+        LibraryDeleted = "library_deleted",
+        /// A library was opened.
+        LibraryActive = "library_active",
+        /// A library was closed.
+        LibraryInactive = "library_inactive",
+        /// A library waits to be opened.
+        LibraryPending = "library_pending",
+        /// Somebody became staff.
+        StaffAdded = "staff_added",
+        /// A staff record was changed, or marked as removed.
+        StaffChanged = "staff_changed",
+        /// A staff record is gone.
+        StaffDeleted = "staff_deleted",
+        /// A staff record was made active.
+        StaffActive = "staff_active",
+        /// A staff record was made inactive.
+        StaffInactive = "staff_inactive",
+        /// Somebody was dismissed.
+        StaffTerminated = "staff_terminated",
+        /// Somebody was invited.
+        InvitationAdded = "invitation_added",
+        /// An invitation was changed.
+        InvitationChanged = "invitation_changed",
+        /// An invitation waits again.
+        InvitationPending = "invitation_pending",
+        /// An invitation was accepted.
+        InvitationAccepted = "invitation_accepted",
+        /// An invitation was declined.
+        InvitationDeclined = "invitation_declined",
+        /// An invitation was not answered in time.
+        InvitationExpired = "invitation_expired",
+        /// An invitation was withdrawn.
+        InvitationCancelled = "invitation_cancelled",
+        /// Somebody asked for access to a library.
+        AccessRequestAdded = "access_request_added",
+        /// A request for access was changed.
+        AccessRequestChanged = "access_request_changed",
+        /// A request for access waits again.
+        AccessRequestPending = "access_request_pending",
+        /// A request for access was granted.
+        AccessRequestApproved = "access_request_approved",
+        /// A request for access was refused.
+        AccessRequestDeclined = "access_request_declined",
+        /// A request for access was taken back.
+        AccessRequestWithdrawn = "access_request_withdrawn",
+        /// A service key was made.
+        ServiceKeyMade = "service_key_made",
+        /// A service key was revoked.
+        ServiceKeyRevoked = "service_key_revoked",
+        /// An administrator ended somebody's session.
+        SessionRevoked = "session_revoked",
+        /// Accounts were taken over from elsewhere; one row for all of them.
+        UsersImported = "users_imported",
+        /// A signing key was made and is published.
+        SigningKeyMade = "signing_key_made",
+        /// A signing key signs from now on.
+        SigningKeyActivated = "signing_key_activated",
+        /// A signing key signs no more and still verifies.
+        SigningKeyRetired = "signing_key_retired",
+        /// A signing key verifies no more.
+        SigningKeyGone = "signing_key_gone",
+        /// A signing key was revoked in an emergency.
+        SigningKeyRevoked = "signing_key_revoked",
+        /// Events were lost, because too many waited for the database.
+        AuditEventsDropped = "audit_events_dropped",
+        /// Network addresses and clients of old events were cleared.
+        AuditAddressesCleared = "audit_addresses_cleared",
+        /// Months of the log that were kept long enough were removed.
+        AuditMonthsDropped = "audit_months_dropped",
+        /// What named a deleted account in the log was blanked.
+        PersonalDataForgotten = "personal_data_forgotten",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_word_is_one_of_its_own_and_reads_back() {
+        for action in AuditAction::ALL {
+            assert_eq!(AuditAction::parse(action.as_str()), Some(*action));
+        }
+        for kind in ActorKind::ALL {
+            assert_eq!(ActorKind::parse(kind.as_str()), Some(*kind));
+        }
+        let words: BTreeSet<_> = AuditAction::ALL.iter().map(|action| action.as_str()).collect();
+        assert_eq!(words.len(), AuditAction::ALL.len());
+        assert_eq!((AuditAction::parse("Login"), ActorKind::parse("")), (None, None));
+    }
+}

@@ -1,0 +1,1 @@
+//! Every key rotated twice under traffic, on two replicas.
