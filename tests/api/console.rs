@@ -102,6 +102,9 @@ async fn t33_an_account_gets_in_as_far_as_its_scope_says_at_that_moment() {
         browser.open("/admin").await.assert_status(403);
         browser.submit(&end, &[]).await.assert_status(403);
     }
+    // A page with a form, for its proof.
+    set_scope(&app, "ada@example.org", Some("admin")).await;
+    browser.open("/admin/keys").await.assert_shows("_once");
     set_scope(&app, "ada@example.org", Some("read")).await;
     let page = browser.open(&format!("/admin/people/{eve}")).await;
     assert!(page.status == 200 && !page.html.contains("end-sessions"), "{page:?}");

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::visit::View;
 
 /// A question, and the form that says yes.
+#[derive(Default)]
 pub(super) struct Question<'a> {
     /// What is asked, in a line.
     pub(super) title: &'a str,
@@ -16,6 +17,8 @@ pub(super) struct Question<'a> {
     pub(super) action: String,
     /// Hidden fields: name and value.
     pub(super) fields: Value,
+    /// What is to be chosen, if anything: `name`, `label` and `options`, each a value and its words.
+    pub(super) choice: Value,
     /// Where nothing happens.
     pub(super) back: String,
 }
@@ -27,7 +30,7 @@ impl Question<'_> {
             title: self.title.to_owned(),
             values: json!({
                 "text": self.text, "button": self.button, "action": self.action, "fields": self.fields,
-                "back": self.back,
+                "choice": self.choice, "back": self.back,
             }),
         }
     }

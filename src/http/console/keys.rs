@@ -56,6 +56,7 @@ pub(super) async fn ask_to_revoke(inside: Inside, Path(id): Path<Uuid>) -> Resul
         action: format!("/admin/keys/{id}/revoke"),
         fields: json!([]),
         back: "/admin/keys".to_owned(),
+        ..Question::default()
     };
     inside.show(question.view())
 }

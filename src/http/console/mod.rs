@@ -9,9 +9,11 @@ mod confirm;
 mod files;
 mod guard;
 mod keys;
+mod libraries;
 mod overview;
 mod people;
 mod place;
+mod requests;
 mod sign_in;
 mod visit;
 
@@ -31,6 +33,15 @@ pub(super) fn add(route: Route) -> Route {
         .at("/admin/people", page(get(people::search)))
         .at("/admin/people/:id", page(get(people::show)))
         .at("/admin/people/:id/end-sessions", page(get(people::ask_to_end).post(people::end_sessions)))
+        .at("/admin/people/:id/ban", page(get(people::ask_to_ban).post(people::ban)))
+        .at("/admin/people/:id/lift-ban", page(post(people::lift_ban)))
+        .at("/admin/people/:id/unlock", page(post(people::unlock)))
+        .at("/admin/access-requests", page(get(requests::list)))
+        .at("/admin/access-requests/:id", page(get(requests::show).post(requests::decide)))
+        .at("/admin/libraries", page(get(libraries::list).post(libraries::make)))
+        .at("/admin/libraries/:id", page(get(libraries::show)))
+        .at("/admin/libraries/:id/status", page(get(libraries::ask_to_change).post(libraries::change)))
+        .at("/admin/staff/:id/revoke", page(get(libraries::ask_to_revoke).post(libraries::revoke)))
         .at("/admin/keys", page(get(keys::show).post(keys::make)))
         .at("/admin/keys/:id/revoke", page(get(keys::ask_to_revoke).post(keys::revoke)))
         .at("/admin/files/:name", get(files::show))

@@ -3,9 +3,8 @@
 use poem::http::StatusCode;
 use poem::{Response, Result, handler};
 use serde_json::json;
-use url::form_urlencoded;
 
-use super::visit::{Inside, Knock, Posted, View, Visit};
+use super::visit::{Inside, Knock, Posted, View, Visit, address};
 use crate::flows::AdminError;
 use crate::http::Problem;
 
@@ -49,8 +48,7 @@ fn form(visit: &Visit, back: &str, values: serde_json::Value) -> View {
     // The hosted pages come back here; without them there are only keys.
     let staff = visit.place.site.as_ref().filter(|site| site.look.pages).map(|site| {
         let to = if back.is_empty() { super::PATH } else { back };
-        let query = form_urlencoded::Serializer::new(String::new()).append_pair("redirectTo", to).finish();
-        json!({"name": site.name, "href": format!("/login?{query}")})
+        json!({"name": site.name, "href": address("/login", [("redirectTo", to)])})
     });
     let mut values = values;
     values["staff"] = json!(staff);

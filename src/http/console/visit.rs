@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta};
 use poem::http::header::HeaderValue;
 use poem::http::{Method, StatusCode};
 use poem::{Error, FromRequest, Request, RequestBody, Response, Result};
@@ -22,10 +23,26 @@ use crate::http::pages::{Cookie as PageCookie, Fields, Pages, append, forged, se
 use crate::http::site::is_from_own_page;
 use crate::http::{HttpSettings, Problem, visitor};
 
+/// A path with a query.
+pub(super) fn address<'a>(path: &str, query: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut address = form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
+    address.extend_pairs(query);
+    let address = address.finish();
+    address.strip_suffix('?').map_or(address.clone(), str::to_owned)
+}
+
 /// What was done, for the page that comes after it, by the word in its address.
 fn done(word: &str) -> Option<&'static str> {
     Some(match word {
         "signed_out" => "You have left the console.",
+        "approved" => "The request was approved. The person gets a mail.",
+        "declined" => "The request was declined. The person gets a mail.",
+        "banned" => "The account was banned, and its sessions were ended.",
+        "ban_lifted" => "The ban was lifted.",
+        "unlocked" => "The limits of the address were lifted.",
+        "library_made" => "The library was made.",
+        "library_changed" => "The library was changed.",
+        "staff_revoked" => "The staff record was revoked.",
         "session_ended" => "The session was ended.",
         "sessions_ended" => "All sessions were ended.",
         "key_revoked" => "The service key was revoked.",
@@ -134,12 +151,10 @@ impl<'a> FromRequest<'a> for Inside {
         match &visit.entry {
             Ok(Some(entry)) => Ok(Self { entry: entry.clone(), visit }),
             Ok(None) => {
-                let mut way = form_urlencoded::Serializer::new("/admin/sign-in?".to_owned());
-                if *request.method() == Method::GET && visit.here != super::PATH {
-                    way.append_pair("back", &visit.here);
-                }
-                let way = way.finish();
-                Err(Error::from_response(see_other(way.trim_end_matches('?'), &visit.cookies)))
+                let back = Some(visit.here.as_str())
+                    .filter(|here| *request.method() == Method::GET && *here != super::PATH);
+                let way = address("/admin/sign-in", back.map(|here| ("back", here)));
+                Err(Error::from_response(see_other(&way, &visit.cookies)))
             }
             Err(_) => Err(Problem::new(
                 StatusCode::FORBIDDEN,
@@ -279,18 +294,20 @@ impl Inside {
     pub(super) fn next_part(&self, list: &Value) -> Option<String> {
         let next = list["next"].as_str()?;
         let path = self.visit.here.split('?').next().unwrap_or_default();
-        let mut query = form_urlencoded::Serializer::new(format!("{path}?"));
-        for (name, value) in &self.visit.query {
-            if name != "after" && name != "done" && !value.is_empty() {
-                query.append_pair(name, value);
-            }
-        }
-        Some(query.append_pair("after", next).finish())
+        let same = self.visit.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let same = same.filter(|(name, value)| !["after", "done"].contains(name) && !value.is_empty());
+        Some(address(path, same.chain([("after", next)])))
     }
 
-    /// How far the rights of whoever is here reach.
-    pub(super) fn scope(&self) -> Scope {
-        self.entry.caller.administrator.scope
+    /// Whether an instant of the API is still to come.
+    pub(super) fn is_ahead(&self, instant: &str) -> bool {
+        DateTime::parse_from_rfc3339(instant).is_ok_and(|at| at > self.visit.flows.now())
+    }
+
+    /// The instant that is so many days ahead.
+    pub(super) fn in_days(&self, days: i64) -> String {
+        let at = self.visit.flows.now() + TimeDelta::days(days.clamp(1, 36_500));
+        at.to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
     /// The page.
@@ -310,8 +327,7 @@ impl Inside {
 
     /// Another page, which says what was done.
     pub(super) fn done(self, to: &str, what: &str) -> Response {
-        let sign = if to.contains('?') { '&' } else { '?' };
-        self.visit.go(&format!("{to}{sign}done={what}"))
+        self.visit.go(&address(to, [("done", what)]))
     }
 
     /// The request, of whoever leaves.

@@ -26,7 +26,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 25] = files![
+const FILES: [(&str, &str); 29] = files![
     "layout.html",
     "parts.html",
     "login.html",
@@ -51,6 +51,10 @@ const FILES: [(&str, &str); 25] = files![
     "console/overview.html",
     "console/people.html",
     "console/person.html",
+    "console/requests.html",
+    "console/request.html",
+    "console/libraries.html",
+    "console/library.html",
     "console/keys.html",
 ];
 
