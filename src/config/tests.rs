@@ -109,7 +109,7 @@ fn default_toml_explains_every_range_as_it_is_enforced() {
         }
         in_comment = false;
     }
-    assert_eq!(explained, 38);
+    assert!(explained >= 40, "only {explained} settings were looked at");
 }
 
 #[test]

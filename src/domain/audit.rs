@@ -151,6 +151,14 @@ words! {
         ServiceKeyRevoked = "service_key_revoked",
         /// An administrator ended somebody's session.
         SessionRevoked = "session_revoked",
+        /// An administrator made an account.
+        UserCreated = "user_created",
+        /// An administrator changed an account.
+        UserChanged = "user_changed",
+        /// An administrator deleted an account.
+        UserRemoved = "user_removed",
+        /// An administrator lifted the limits on guesses and mails of an address.
+        UserUnlocked = "user_unlocked",
         /// Accounts were taken over from elsewhere; one row for all of them.
         UsersImported = "users_imported",
         /// A signing key was made and is published.

@@ -2,6 +2,7 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod account;
 mod admin;
 mod audit;
 mod browser;
@@ -24,6 +25,9 @@ mod site;
 mod user;
 pub mod words;
 
+pub use account::{
+    Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
+};
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction};
 pub use browser::{BrowserId, SessionCookie};

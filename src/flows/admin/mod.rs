@@ -6,6 +6,7 @@
 mod once;
 mod service_keys;
 mod sessions;
+mod users;
 
 use std::net::IpAddr;
 
@@ -13,7 +14,9 @@ pub use self::once::Request;
 pub use self::service_keys::{MadeServiceKey, ServiceKeyPlan};
 use super::Flows;
 use crate::domain::fields::FieldError;
-use crate::domain::{Administrator, AdministratorKind, Scope, ServiceKey};
+use crate::domain::{
+    Administrator, AdministratorKind, AppMetadataError, EmailError, MetadataError, Scope, ServiceKey,
+};
 use crate::ports::db::{ActError, Actor};
 use crate::ports::{Dependency, PortError};
 
@@ -29,6 +32,11 @@ pub struct AdminCaller {
 }
 
 impl AdminCaller {
+    /// Goes on only for who may do what needs this scope.
+    pub(super) fn require(&self, scope: Scope) -> Result<(), AdminError> {
+        if self.administrator.scope < scope { Err(AdminError::Scope(scope)) } else { Ok(()) }
+    }
+
     pub(super) fn actor(&self) -> Actor<'_> {
         Actor { administrator: &self.administrator, ip: self.ip, agent: self.agent.as_deref() }
     }
@@ -43,6 +51,21 @@ pub enum AdminError {
     /// Another request was sent under the same name before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// Another account has the address, or the id.
+    #[error("another account has the address or the id")]
+    AccountExists,
+    /// The scope does not reach so far.
+    #[error("this needs a wider scope")]
+    Scope(Scope),
+    /// The address cannot be one.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// App metadata breaks a rule.
+    #[error(transparent)]
+    AppMetadata(#[from] AppMetadataError),
+    /// User metadata breaks a rule.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
     /// The database refused the act.
     #[error("the act was refused")]
     Act(#[from] ActError),

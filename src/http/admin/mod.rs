@@ -9,6 +9,7 @@ mod errors;
 mod service_keys;
 mod sessions;
 mod strict;
+mod users;
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::header;
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 
 use self::service_keys::ServiceKeysApi;
 use self::sessions::SessionsApi;
+use self::users::UsersApi;
 use crate::flows::SharedFlows;
 
 /// Where it is served.
@@ -31,11 +33,12 @@ come in parts: send `next` back as `after`. Creations take an `Idempotency-Key`:
 24 hours, it creates nothing twice and answers as before. Fields that are not described are refused.";
 
 /// All parts of it.
-type Parts = (SessionsApi, ServiceKeysApi);
+type Parts = (SessionsApi, ServiceKeysApi, UsersApi);
 
 fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
     let shared = || SharedFlows::clone(flows);
-    let parts = (SessionsApi { flows: shared() }, ServiceKeysApi { flows: shared() });
+    let parts =
+        (SessionsApi { flows: shared() }, ServiceKeysApi { flows: shared() }, UsersApi { flows: shared() });
     OpenApiService::new(parts, "Doorcode admin", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license("MIT OR Apache-2.0")

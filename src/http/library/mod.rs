@@ -30,6 +30,7 @@ use self::profile::ProfileApi;
 pub(super) use self::profile::profile_change;
 pub(super) use self::staff::Gone;
 use self::staff::StaffApi;
+pub(super) use self::version::{entity_tag, required};
 use crate::flows::SharedFlows;
 
 /// Where it is served.

@@ -263,6 +263,12 @@ impl MemoryCodes {
         free
     }
 
+    pub(super) fn unlock(&self, address: AddressTag) {
+        let mut held = self.lock();
+        held.sends.remove(&address);
+        held.wrong.remove(&address);
+    }
+
     pub(super) async fn next_mail(&self) -> Option<QueuedMail> {
         let take = || self.lock().mail.pop_front();
         if let Some(mail) = take() {

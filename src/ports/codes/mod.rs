@@ -274,6 +274,17 @@ impl Codes {
         }
     }
 
+    /// Forgets the wrong guesses at an address and the mails that went to it: in one step, all of them.
+    pub async fn unlock(&self, address: AddressTag) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.unlock(address);
+                Ok(())
+            }
+            Self::Redis(store) => store.unlock(address).await,
+        }
+    }
+
     /// Partitions of the mail queue; each wants a [`Codes::next_mail`] loop.
     #[must_use]
     pub fn partitions(&self) -> u16 {

@@ -224,6 +224,12 @@ impl RedisCodes {
         Ok(set.is_some())
     }
 
+    pub(super) async fn unlock(&self, address: AddressTag) -> Result<(), PortError> {
+        // One command, and so one step.
+        let keys = [self.address_key("sends", address), self.address_key("wrong", address)];
+        self.within_deadline(self.shared.clone().del::<_, ()>(&keys)).await
+    }
+
     pub(super) async fn check(&self) -> Result<(), PortError> {
         self.within_deadline(self.shared.clone().ping::<()>()).await
     }

@@ -38,7 +38,7 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
-pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
+pub use admin::{Actor, AddressMark, ChangeUser, Creation, CreationTx, NewServiceKey, NewUser, Repeated};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;

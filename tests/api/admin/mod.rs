@@ -2,6 +2,7 @@
 
 mod service_keys;
 mod sessions;
+mod users;
 mod walk;
 
 use doorcode::domain::{Administrator, AdministratorKind, Scope};

@@ -3,9 +3,11 @@
 mod creation;
 mod service_keys;
 mod sessions;
+mod users;
 
 pub use self::creation::{Creation, CreationTx, Repeated};
 pub use self::service_keys::NewServiceKey;
+pub use self::users::{AddressMark, ChangeUser, NewUser};
 use crate::domain::Administrator;
 
 /// Who acts, as the audit log names them.
