@@ -16,8 +16,11 @@ const STYLE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/con
 const SCRIPT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/console/console.js"));
 const ICON: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/console/icon.svg"));
 
+const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/console/reference.js"));
+
 static STYLE_VERSION: LazyLock<String> = LazyLock::new(|| version(STYLE.as_bytes()));
 static SCRIPT_VERSION: LazyLock<String> = LazyLock::new(|| version(SCRIPT.as_bytes()));
+static REFERENCE_VERSION: LazyLock<String> = LazyLock::new(|| version(REFERENCE.as_bytes()));
 static ICON_VERSION: LazyLock<String> = LazyLock::new(|| version(ICON.as_bytes()));
 
 /// The file of this name.
@@ -26,6 +29,7 @@ fn find(name: &str) -> Option<Asset<'static>> {
         "style.css" => Asset::style(),
         "console.css" => Asset::kept(CSS, STYLE.as_bytes(), &STYLE_VERSION),
         "console.js" => Asset::kept(SCRIPT_TYPE, SCRIPT.as_bytes(), &SCRIPT_VERSION),
+        "reference.js" => Asset::kept(SCRIPT_TYPE, REFERENCE.as_bytes(), &REFERENCE_VERSION),
         "icon.svg" => Asset::kept("image/svg+xml", ICON.as_bytes(), &ICON_VERSION),
         _ => return None,
     })
@@ -37,6 +41,7 @@ pub(super) struct Links {
     style: String,
     console: String,
     script: String,
+    reference: String,
     icon: String,
 }
 
@@ -50,6 +55,7 @@ impl Links {
             style: link("style.css"),
             console: link("console.css"),
             script: link("console.js"),
+            reference: link("reference.js"),
             icon: link("icon.svg"),
         }
     }

@@ -13,7 +13,9 @@ mod libraries;
 mod overview;
 mod people;
 mod place;
+mod reference;
 mod requests;
+mod schema;
 mod sign_in;
 mod visit;
 
@@ -44,6 +46,8 @@ pub(super) fn add(route: Route) -> Route {
         .at("/admin/staff/:id/revoke", page(get(libraries::ask_to_revoke).post(libraries::revoke)))
         .at("/admin/keys", page(get(keys::show).post(keys::make)))
         .at("/admin/keys/:id/revoke", page(get(keys::ask_to_revoke).post(keys::revoke)))
+        .at("/admin/docs", page(get(reference::show_admin)))
+        .at("/admin/docs/public", page(get(reference::show_public)))
         .at("/admin/files/:name", get(files::show))
 }
 

@@ -26,7 +26,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 29] = files![
+const FILES: [(&str, &str); 30] = files![
     "layout.html",
     "parts.html",
     "login.html",
@@ -56,6 +56,7 @@ const FILES: [(&str, &str); 29] = files![
     "console/libraries.html",
     "console/library.html",
     "console/keys.html",
+    "console/reference.html",
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
