@@ -14,9 +14,11 @@ mod console;
 mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
+mod export_users;
 mod forms;
 mod gate;
 mod housekeeping;
+mod import_users;
 mod invitations;
 mod library;
 mod profile;
@@ -51,7 +53,11 @@ pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfi
 pub use self::console::{ConsoleEntry, ConsoleError, ConsoleKey};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
+pub use self::export_users::{ExportError, export_users};
 pub use self::gate::{Credential, GateError, GateMemory, Passage};
+pub use self::import_users::{
+    ImportError, ImportEvent, ImportProgress, ImportSource, ImportUsers, ImportWatch, Reject,
+};
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
 pub use self::prove_email::{EmailChangeStep, ProveEmailChange, ProveEmailError};
