@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use poem::http::StatusCode;
 use poem::http::header::{self, HeaderName, HeaderValue};
+use poem::http::{Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
 use tera::Context;
 
@@ -14,6 +14,7 @@ use super::place::Place;
 use crate::flows::SharedFlows;
 use crate::http::edge::{RequestId, problem_of};
 use crate::http::pages::{Pages, ask_again};
+use crate::http::site::text;
 use crate::http::{HttpSettings, Problem};
 
 /// Nothing inline, nothing from elsewhere, in nobody's frame.
@@ -25,7 +26,8 @@ pub(super) async fn guard<E: Endpoint>(next: Arc<E>, request: Request) -> Result
     let flows = request.data::<SharedFlows>().ok_or_else(Problem::internal)?;
     let settings = request.data::<Arc<HttpSettings>>().ok_or_else(Problem::internal)?;
     let pages = Arc::clone(request.data::<Arc<Pages>>().ok_or_else(Problem::internal)?);
-    if Place::of(&request, flows, settings)?.may_lack_cookies(&request) {
+    Place::of(&request, flows, settings)?;
+    if may_lack_cookies(&request) {
         return Ok(ask_again(&request)?);
     }
     let id = request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
@@ -46,6 +48,13 @@ pub(super) async fn guard<E: Endpoint>(next: Arc<E>, request: Request) -> Result
             Ok(response)
         }
     }
+}
+
+/// Whether the browser may have held back its strict cookies: a link on another site was followed.
+fn may_lack_cookies(request: &Request) -> bool {
+    *request.method() == Method::GET
+        && text(request.headers(), "sec-fetch-site") == Some("cross-site")
+        && !request.headers().contains_key(header::COOKIE)
 }
 
 fn heading(status: StatusCode) -> &'static str {

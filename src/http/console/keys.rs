@@ -14,7 +14,7 @@ use super::visit::{Inside, Posted, View};
 #[handler]
 pub(super) async fn show(inside: Inside) -> Result<Response> {
     let view = list(&inside, json!({})).await?;
-    inside.show(view)
+    inside.show(&view)
 }
 
 /// Makes a key. The page that answers is the one place where it is shown, so there is nothing to go on to.
@@ -29,7 +29,7 @@ pub(super) async fn make(Posted { inside, fields }: Posted) -> Result<Response> 
     match inside.call(call).await {
         Ok(made) => {
             let view = list(&inside, json!({"made": made.body})).await?;
-            inside.show(view)
+            inside.show(&view)
         }
         Err(problem) if problem.status.is_client_error() => {
             let view = list(&inside, json!({"typed": fields.text("name")})).await?;
@@ -58,7 +58,7 @@ pub(super) async fn ask_to_revoke(inside: Inside, Path(id): Path<Uuid>) -> Resul
         back: "/admin/keys".to_owned(),
         ..Question::default()
     };
-    inside.show(question.view())
+    inside.show(&question.view())
 }
 
 /// Revokes a key.

@@ -14,7 +14,7 @@ use super::visit::{Inside, Posted, View};
 #[handler]
 pub(super) async fn list(inside: Inside) -> Result<Response> {
     let view = view(&inside, json!({})).await?;
-    inside.show(view)
+    inside.show(&view)
 }
 
 async fn view(inside: &Inside, mut values: Value) -> Result<View> {
@@ -54,7 +54,7 @@ pub(super) async fn show(inside: Inside, Path(id): Path<Uuid>) -> Result<Respons
     let staff = inside.read(&format!("/libraries/{id}/staff?{}", inside.pass_on(&["after"]))).await?;
     let title = library["name"].as_str().unwrap_or("Library").to_owned();
     let values = json!({"library": library, "staff": staff["items"], "next": inside.next_part(&staff)});
-    inside.show(View { template: "library", title, values })
+    inside.show(&View { template: "library", title, values })
 }
 
 /// Asks before a library is opened or closed.
@@ -86,7 +86,7 @@ pub(super) async fn ask_to_change(inside: Inside, Path(id): Path<Uuid>) -> Resul
         back: format!("/admin/libraries/{id}"),
         ..Question::default()
     };
-    inside.show(question.view())
+    inside.show(&question.view())
 }
 
 /// Opens or closes a library.
@@ -112,7 +112,7 @@ pub(super) async fn ask_to_revoke(inside: Inside, Path(id): Path<Uuid>) -> Resul
         back: format!("/admin/libraries/{library}"),
         ..Question::default()
     };
-    inside.show(question.view())
+    inside.show(&question.view())
 }
 
 /// Revokes a staff record.

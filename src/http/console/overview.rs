@@ -8,5 +8,5 @@ use super::visit::{Inside, View};
 /// The figures.
 #[handler]
 pub(super) async fn show(inside: Inside) -> Result<Response> {
-    inside.show(View { template: "overview", title: "Overview".to_owned(), values: json!({}) })
+    inside.show(&View { template: "overview", title: "Overview".to_owned(), values: json!({}) })
 }

@@ -30,7 +30,7 @@ pub(super) async fn search(inside: Inside) -> Result<Response> {
     match inside.read(&format!("/users?{asked}")).await {
         Ok(list) => {
             let next = inside.next_part(&list);
-            inside.show(view(list["items"].clone(), next))
+            inside.show(&view(list["items"].clone(), next))
         }
         Err(problem) if problem.status.is_client_error() => inside.refuse(&problem, view(json!([]), None)),
         Err(problem) => Err(problem.into()),
@@ -52,7 +52,7 @@ pub(super) async fn show(inside: Inside, Path(id): Path<Uuid>) -> Result<Respons
         "sessions": sessions["items"], "next": inside.next_part(&sessions), "staff": staff["items"],
         "version": account.version,
     });
-    inside.show(View { template: "person", title, values })
+    inside.show(&View { template: "person", title, values })
 }
 
 /// Asks before a session is ended, or all of them.
@@ -72,7 +72,7 @@ pub(super) async fn ask_to_end(inside: Inside, Path(id): Path<Uuid>) -> Result<R
         back: format!("/admin/people/{id}"),
         ..Question::default()
     };
-    inside.show(question.view())
+    inside.show(&question.view())
 }
 
 /// Ends a session, or all of them.
@@ -108,7 +108,7 @@ pub(super) async fn ask_to_ban(inside: Inside, Path(id): Path<Uuid>) -> Result<R
         }),
         back: format!("/admin/people/{id}"),
     };
-    inside.show(question.view())
+    inside.show(&question.view())
 }
 
 /// Bans somebody.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use poem::Request;
+use poem::http::StatusCode;
 use poem::http::header::{HeaderMap, HeaderValue};
-use poem::http::{StatusCode, header};
 
 use crate::domain::{Claim, Site, SiteError, SiteKind};
 use crate::flows::SharedFlows;
@@ -63,13 +63,6 @@ impl Place {
     pub(super) fn origin(&self) -> String {
         let scheme = if self.is_secure { "https" } else { "http" };
         self.site.as_ref().map_or_else(|| format!("{scheme}://{}", self.host), |site| site.origin())
-    }
-
-    /// Whether the browser may have held back its strict cookies: a link on another site was followed.
-    pub(super) fn may_lack_cookies(&self, request: &Request) -> bool {
-        *request.method() == poem::http::Method::GET
-            && crate::http::site::text(request.headers(), "sec-fetch-site") == Some("cross-site")
-            && !request.headers().contains_key(header::COOKIE)
     }
 
     fn name(&self, cookie: Cookie) -> &'static str {

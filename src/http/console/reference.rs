@@ -39,7 +39,8 @@ fn show(visit: Visit, document: &str, which: &str) -> Result<Response> {
         "which": which, "about": prose(&document["info"]["description"]), "version": document["info"]["version"],
         "groups": groups(&document),
     });
-    visit.show_as(StatusCode::OK, View { template: "reference", title: "API reference".to_owned(), values })
+    let view = View { template: "reference", title: "API reference".to_owned(), values };
+    visit.show_as(StatusCode::OK, &view)
 }
 
 /// Operations of one kind.
@@ -82,7 +83,7 @@ fn groups(document: &Value) -> Vec<Group<'_>> {
             let Some(operation) = operations.get(method) else { continue };
             let tag = operation["tags"][0].as_str().unwrap_or("Other");
             let path = format!("{server}{path}");
-            by_tag.entry(tag).or_default().push(Operation::of(method, path, operation, &schemas));
+            by_tag.entry(tag).or_default().push(Operation::of(method, path, operation, schemas));
         }
     }
     let about = |name: &str| {
@@ -95,10 +96,10 @@ fn groups(document: &Value) -> Vec<Group<'_>> {
 }
 
 impl<'a> Operation<'a> {
-    fn of(method: &str, path: String, operation: &'a Value, schemas: &Schemas<'a>) -> Self {
+    fn of(method: &str, path: String, operation: &'a Value, schemas: Schemas<'a>) -> Self {
         let text = |key: &str| operation[key].as_str().unwrap_or_default();
-        let schemes = operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
-        let scope = schemes.flat_map(Map::keys).find_map(|name| name.strip_prefix("ServiceKey"));
+        let needs = operation["security"].as_array().into_iter().flatten().filter_map(Value::as_object);
+        let scope = needs.flat_map(Map::keys).find_map(|name| name.strip_prefix("ServiceKey"));
         let parameters = operation["parameters"].as_array().into_iter().flatten().map(|parameter| {
             json!({
                 "name": parameter["name"], "in": parameter["in"], "required": parameter["required"],

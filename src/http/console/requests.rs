@@ -21,7 +21,7 @@ pub(super) async fn list(inside: Inside) -> Result<Response> {
     let requests = inside.read(&format!("/access-requests?{condition}{asked}")).await?;
     let values =
         json!({"requests": requests["items"], "next": inside.next_part(&requests), "status": status});
-    inside.show(View { template: "requests", title: "Access requests".to_owned(), values })
+    inside.show(&View { template: "requests", title: "Access requests".to_owned(), values })
 }
 
 /// One request, with the form that decides it.
@@ -29,7 +29,7 @@ pub(super) async fn list(inside: Inside) -> Result<Response> {
 pub(super) async fn show(inside: Inside, Path(id): Path<Uuid>) -> Result<Response> {
     let request = inside.call(Call::new(Method::GET, &format!("/access-requests/{id}"))).await?;
     let values = json!({"request": request.body, "version": request.version});
-    inside.show(View { template: "request", title: "Access request".to_owned(), values })
+    inside.show(&View { template: "request", title: "Access request".to_owned(), values })
 }
 
 /// Decides a request.

@@ -17,7 +17,7 @@ pub(super) fn show(visit: Visit) -> Result<Response> {
     }
     let back = visit.query("back").map(|back| destination(Some(back))).unwrap_or_default();
     let view = form(&visit, &back, json!({}));
-    visit.show_as(StatusCode::OK, view)
+    visit.show_as(StatusCode::OK, &view)
 }
 
 /// A key was pasted.
@@ -32,7 +32,7 @@ pub(super) async fn enter(Knock { mut visit, fields }: Knock) -> Result<Response
         Err(AdminError::UnknownKey) => {
             let notice = "This service key is unknown, revoked or past its end. `doorcode service-key create` makes another.";
             let view = form(&visit, &back, json!({"wrong": notice}));
-            visit.show_as(StatusCode::UNAUTHORIZED, view)
+            visit.show_as(StatusCode::UNAUTHORIZED, &view)
         }
         Err(error) => Err(Problem::from(error).into()),
     }

@@ -218,7 +218,7 @@ impl Visit {
     }
 
     /// The page, with a status that says how it went.
-    pub(super) fn show_as(self, status: StatusCode, view: View) -> Result<Response> {
+    pub(super) fn show_as(self, status: StatusCode, view: &View) -> Result<Response> {
         let place = Flows::console_place(&self.place.host);
         let mut context = Context::from_serialize(&view.values).map_err(|error| guard::broken(&error))?;
         context.insert("token", &self.flows.form_proof(&place, &self.browser, self.stay()));
@@ -311,7 +311,7 @@ impl Inside {
     }
 
     /// The page.
-    pub(super) fn show(self, view: View) -> Result<Response> {
+    pub(super) fn show(self, view: &View) -> Result<Response> {
         self.visit.show_as(StatusCode::OK, view)
     }
 
@@ -320,7 +320,7 @@ impl Inside {
         if let Some(values) = view.values.as_object_mut() {
             values.insert("notice".to_owned(), problem.message.clone().into());
         }
-        let mut response = self.visit.show_as(problem.status, view)?;
+        let mut response = self.visit.show_as(problem.status, &view)?;
         problem.write_headers(response.headers_mut());
         Ok(response)
     }
