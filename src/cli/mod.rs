@@ -5,6 +5,7 @@ mod database;
 mod exit;
 mod export;
 mod import;
+mod key;
 mod preview;
 mod progress;
 mod serve;
@@ -47,6 +48,9 @@ enum Command {
     /// Write everything of a kind to a file
     #[command(subcommand)]
     Export(export::ExportCommand),
+    /// Look after the keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Look at the mails
     #[command(subcommand)]
     Mail(preview::MailCommand),
@@ -69,6 +73,7 @@ pub(crate) fn main() -> ExitCode {
         }),
         Command::Import(command) => with_config(file, |config| run(command.run(config, arguments.json))),
         Command::Export(command) => with_config(file, |config| run(command.run(config, arguments.json))),
+        Command::Key(command) => with_config(file, |config| command.run(config)),
         Command::Mail(command) => finish(command.run()),
         Command::Pages(command) => finish(command.run()),
     }

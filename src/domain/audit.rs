@@ -165,6 +165,10 @@ words! {
         UsersExported = "users_exported",
         /// A signing key was made and is published.
         SigningKeyMade = "signing_key_made",
+        /// An administrator wants the next signing key to sign as soon as it may.
+        SigningKeyHastened = "signing_key_hastened",
+        /// The private part of a signing key was encrypted anew, under another master secret.
+        SigningKeyRewrapped = "signing_key_rewrapped",
         /// A signing key signs from now on.
         SigningKeyActivated = "signing_key_activated",
         /// A signing key signs no more and still verifies.

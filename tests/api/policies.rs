@@ -324,7 +324,7 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             [
                 "select * from auth.service_keys".into(),
                 format!(
-                    "insert into auth.service_keys (id, name, scope, secret_mac)
+                    "insert into auth.service_keys (id, name, scope, sealed_hash)
                      values ('{new}', 'x', 'read', sha256('x'))"
                 ),
                 "update auth.service_keys set revoked_at = now()".into(),
@@ -367,7 +367,7 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');
-             insert into auth.service_keys (id, name, scope, secret_mac) values ('{0}', 'x', 'read', sha256('x'));
+             insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
              insert into auth.imports (source) values (sha256('x'));
              truncate auth.audit_log;

@@ -32,6 +32,7 @@ mod rules;
 mod sessions;
 mod signing_keys;
 mod supabase;
+mod vault;
 
 use std::pin::Pin;
 use std::str::FromStr;
@@ -63,6 +64,7 @@ pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
 pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
 pub use supabase::SupabaseUsers;
+pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};
