@@ -20,6 +20,9 @@ pub(super) async fn list(inside: Inside) -> Result<Response> {
 async fn view(inside: &Inside, mut values: Value) -> Result<View> {
     let libraries =
         inside.read(&format!("/libraries?{}", inside.pass_on(&["status", "name", "after"]))).await?;
+    if values["plan"].is_null() {
+        values["plan"] = json!({});
+    }
     values["libraries"] = libraries["items"].clone();
     values["next"] = json!(inside.next_part(&libraries));
     values["typed"] = json!({"status": inside.query("status"), "name": inside.query("name")});

@@ -30,7 +30,7 @@ pub(super) async fn enter(Knock { mut visit, fields }: Knock) -> Result<Response
             Ok(visit.go(&back))
         }
         Err(AdminError::UnknownKey) => {
-            let notice = "This service key is unknown, revoked or past its end. `doorcode service-key create` makes another.";
+            let notice = "This service key is unknown, revoked or past its end.";
             let view = form(&visit, &back, json!({"wrong": notice}));
             visit.show_as(StatusCode::UNAUTHORIZED, &view)
         }

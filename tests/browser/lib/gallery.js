@@ -188,7 +188,8 @@ export async function consoleAtWork(world, open, look) {
   await look('console-request', page);
   await at(page, '/admin/libraries');
   await look('console-libraries', page);
-  await send(page, '/admin/libraries', { name: 'Harbour Library', code: 'Not a code' });
+  const make = page.locator('form[action="/admin/libraries"][method="post"]');
+  await send(page, '', { name: 'Harbour Library', code: 'Not a code' }, { form: make });
   await look('console-libraries-error', page);
   await at(page, '/admin/libraries?name=harbour');
   await leads(page, () => page.locator('.rows a').first().click());
