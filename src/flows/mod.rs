@@ -31,6 +31,7 @@ mod send_code;
 mod sign_in_progress;
 mod sign_out;
 mod signing_keys;
+mod survey;
 mod verify_code;
 
 use std::net::IpAddr;
@@ -71,6 +72,7 @@ pub use self::rewrap::{RewrapReport, Rewrapped, rewrap};
 pub use self::sign_in_progress::SignInProgress;
 pub use self::sign_out::SignOutError;
 pub use self::signing_keys::{KeyKeeping, SigningKeysError};
+pub use self::survey::{SiteKeysFound, Survey};
 pub use self::verify_code::{Presented, Purpose, VerifyCode, VerifyCodeError};
 use crate::domain::{KeyRing, Locale, SessionId, Site, Sites, User};
 use crate::ports::PortError;
@@ -83,6 +85,7 @@ pub use crate::ports::db::{
 use crate::ports::limits::Limits;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};
+use crate::telemetry::Metrics;
 
 /// The ports a story may use.
 #[derive(Debug)]
@@ -103,6 +106,10 @@ pub struct Flows {
     pub limits: Limits,
     /// Who was found at the gate in the last second.
     pub gate_memory: GateMemory,
+    /// When the server started.
+    pub started_at: DateTime<Utc>,
+    /// What is counted of all this.
+    pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
     /// Life of a code: what the mail says.

@@ -18,6 +18,7 @@ mod serve;
 mod site;
 mod timestamp;
 mod visitor;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;

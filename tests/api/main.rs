@@ -35,3 +35,4 @@ mod races;
 mod sessions;
 mod sign_in;
 mod sites;
+mod telemetry;
