@@ -81,13 +81,13 @@ pub(super) fn host(request: &Request) -> Option<String> {
         .map(str::to_ascii_lowercase)
 }
 
-/// Whether a request that changes something comes from a page of this very origin.
+/// Whether a request that changes something comes from a page of this very origin, `own`.
 ///
 /// Reader and management are the same site to a browser, so cookies alone do not tell them apart. Browsers send `Origin`
 /// with every form; where it is missing, `Sec-Fetch-Site` must say the same.
-pub(super) fn is_from_own_page(site: &Site, headers: &HeaderMap) -> bool {
+pub(super) fn is_from_own_page(own: &str, headers: &HeaderMap) -> bool {
     match text(headers, header::ORIGIN.as_str()) {
-        Some(origin) => origin == site.origin(),
+        Some(origin) => origin == own,
         None => text(headers, "sec-fetch-site") == Some("same-origin"),
     }
 }

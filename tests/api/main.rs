@@ -11,6 +11,7 @@ mod admin;
 mod bad_input;
 mod code_store;
 mod command_line;
+mod console;
 mod cors;
 mod crashes;
 mod database;
