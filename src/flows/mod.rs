@@ -13,15 +13,18 @@ mod confirm_link;
 mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
+mod export_users;
 mod forms;
 mod gate;
 mod housekeeping;
+mod import_users;
 mod invitations;
 mod library;
 mod profile;
 mod prove_email;
 mod refresh;
 mod request_code;
+mod rewrap;
 mod sealed;
 mod send_code;
 mod sign_in_progress;
@@ -42,19 +45,27 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
-pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
+pub use self::admin::{
+    AdminCaller, AdminError, LibraryPlan, MadeServiceKey, Person, Request as AdminRequest, ServiceKeyPlan,
+    StaffPlan,
+};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::change_keys::KeyRotation;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
+pub use self::export_users::{ExportError, export_users};
 pub use self::gate::{Credential, GateError, GateMemory, Passage};
+pub use self::import_users::{
+    ImportError, ImportEvent, ImportProgress, ImportSource, ImportUsers, ImportWatch, Reject,
+};
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
 pub use self::prove_email::{EmailChangeStep, ProveEmailChange, ProveEmailError};
 pub use self::refresh::RefreshError;
 pub use self::request_code::{RequestCode, RequestCodeError};
+pub use self::rewrap::{RewrapReport, Rewrapped, rewrap};
 pub use self::sign_in_progress::SignInProgress;
 pub use self::sign_out::SignOutError;
 pub use self::signing_keys::{KeyKeeping, SigningKeysError};
@@ -64,7 +75,9 @@ use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
 use crate::ports::db::Db;
-pub use crate::ports::db::{EndSessions, KeyActor, RevokedKey};
+pub use crate::ports::db::{
+    EndSessions, KeyActor, LibraryChange, LibraryFilter, RevokedKey, StaffFilter, StaffUpdate,
+};
 use crate::ports::limits::Limits;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};

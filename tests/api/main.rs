@@ -10,6 +10,7 @@ mod support;
 mod admin;
 mod bad_input;
 mod code_store;
+mod command_line;
 mod cors;
 mod crashes;
 mod database;
