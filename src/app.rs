@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::wiring::sites;
 use crate::config::Config;
-use crate::flows::{Flows, GateMemory, MailWorkers, SharedFlows, SigningKeysError};
+use crate::flows::{Flows, GateMemory, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
 use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
@@ -75,9 +75,9 @@ pub enum StartError {
     /// The database could not be brought up to date.
     #[error("the database cannot be migrated")]
     Migrate(#[from] MigrateError),
-    /// `migrate` has nobody to be.
+    /// `migrate` or `key rewrap` has nobody to be.
     #[error(
-        "database.owner_url is not set: migrating needs the role that owns the tables (DOORCODE__DATABASE__OWNER_URL)"
+        "database.owner_url is not set: this needs the role that owns the tables (DOORCODE__DATABASE__OWNER_URL)"
     )]
     NoOwner,
     /// The signing keys cannot be used.
@@ -253,6 +253,36 @@ impl App {
     }
 }
 
+/// The configured database alone, for work beside a server or without one.
+pub struct OpenDatabase {
+    db: Db,
+    store: wiring::Database,
+}
+
+impl OpenDatabase {
+    /// Opens it under the server's own role.
+    ///
+    /// # Errors
+    /// A [`StartError`].
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let store = wiring::Database::open(config).await?;
+        let db = store.connect(config).await?;
+        Ok(Self { db, store })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Closes it in peace.
+    pub async fn close(self) {
+        self.db.close().await;
+        self.store.stop().await;
+    }
+}
+
 /// Brings the configured database up to date, and does nothing else.
 ///
 /// # Errors
@@ -260,6 +290,21 @@ impl App {
 pub async fn migrate(config: &Config) -> Result<(), StartError> {
     let store = wiring::Database::open(config).await?;
     let outcome = store.migrate(config).await;
+    store.stop().await;
+    outcome
+}
+
+/// Encrypts everything at rest under the newest master secret; see [`flows::rewrap`].
+///
+/// # Errors
+/// A [`StartError`].
+pub async fn rewrap(
+    config: &Config,
+    progress: &mut (dyn FnMut(&'static str, u64) + Send),
+) -> Result<RewrapReport, StartError> {
+    let keys = master_key::key_ring(config)?;
+    let store = wiring::Database::open(config).await?;
+    let outcome = store.rewrap(config, &keys, progress).await;
     store.stop().await;
     outcome
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
-use crate::domain::{Site, Sites};
-use crate::flows::KeyKeeping;
+use crate::domain::{KeyRing, Site, Sites};
+use crate::flows::{self, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, fill_demo, migrate};
+use crate::ports::db::{Db, Vault, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 
@@ -83,6 +83,30 @@ impl Database {
             #[cfg(feature = "embedded")]
             Self::Embedded(server) => Ok(fill_demo(&server.owner_url()).await?),
         }
+    }
+
+    /// Encrypts everything at rest under the newest master secret.
+    pub(super) async fn rewrap(
+        &self,
+        config: &Config,
+        keys: &KeyRing,
+        progress: &mut (dyn FnMut(&'static str, u64) + Send),
+    ) -> Result<RewrapReport, StartError> {
+        let (url, place, setting) = match self {
+            Self::Served => {
+                let owner = config.database.owner_url.clone().ok_or(StartError::NoOwner)?;
+                (owner, config.database.redacted_url(), "database.owner_url")
+            }
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => {
+                (server.owner_url(), config.database.data_dir.display().to_string(), "database.data_dir")
+            }
+        };
+        let failed = |error| super::dead_or_unusable("database", place.clone(), setting, error);
+        let mut vault = Vault::open(&url).await.map_err(failed)?;
+        let report = flows::rewrap(keys, &mut vault, progress).await.map_err(failed)?;
+        vault.close().await;
+        Ok(report)
     }
 
     pub(super) async fn stop(self) {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::Flows;
 use super::sealed::LinkToken;
 use super::send_code::context_of;
-use crate::domain::keys::Sealed;
+use crate::domain::keys::{MAC_LENGTH, Sealed};
 use crate::domain::{BrowserId, EmailAddress, SignInCode, Site, Slot};
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof};
 use crate::ports::{Dependency, PortError};
@@ -38,22 +38,48 @@ impl Flows {
         browser: Option<&BrowserId>,
         code: &SignInCode,
     ) -> Result<Option<Claim>, PortError> {
-        let mac = self.keys.code_mac(&site.id, slot, email, browser, code);
-        let address = self.keys.address_tag(email);
-        let proof = Proof::Code(code.kind(), &mac);
-        self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await
+        for (address, mac) in self.keys.code_proofs(&site.id, slot, email, browser, code) {
+            let proof = Proof::Code(code.kind(), &mac);
+            let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
+            if claim.is_some() {
+                return Ok(claim);
+            }
+        }
+        Ok(None)
     }
 
     /// Claims the proof of a mailed sign-in link.
     pub(super) async fn claim_link(&self, site: &Site, text: &str) -> Result<Option<Claim>, PortError> {
         let Some(link) = LinkToken::parse(text) else { return Ok(None) };
         let slot = Slot::SignIn;
-        let mac = self.keys.link_mac(&site.id, slot, &link.secret);
-        let proof = Proof::Link(&mac);
-        self.claim(&ClaimCode { address: link.address, site: &site.id, slot, proof }).await
+        for mac in self.keys.link_macs(&site.id, slot, &link.secret) {
+            let (address, proof) = (link.address, Proof::Link(&mac));
+            let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
+            if claim.is_some() {
+                return Ok(claim);
+            }
+        }
+        Ok(None)
     }
 
-    pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Option<Claim>, PortError> {
+    /// Claims what is kept under a secret that comes without an address.
+    pub(super) async fn claim_secret(
+        &self,
+        site: &Site,
+        slot: Slot,
+        secret: &[u8; MAC_LENGTH],
+    ) -> Result<Option<Claim>, PortError> {
+        for (address, mac) in self.keys.secret_proofs(&site.id, slot, secret) {
+            let proof = Proof::Link(&mac);
+            let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
+            if claim.is_some() {
+                return Ok(claim);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Option<Claim>, PortError> {
         match self.codes.claim(claim).await? {
             Claimed::Claim(claim) => Ok(Some(claim)),
             Claimed::Refused => Ok(None),

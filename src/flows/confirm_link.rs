@@ -17,7 +17,7 @@ use super::{Flows, Purpose, SignedIn, VerifyCodeError, Visitor, system_rng};
 use crate::domain::keys::Sealed;
 use crate::domain::{CodeChallenge, Site, Slot};
 use crate::ports::PortError;
-use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, KeepProof, Proof};
+use crate::ports::codes::{Claim, ClaimEnd, KeepProof};
 use crate::ports::limits::Act;
 
 /// How long a code from a link can be traded (RFC 6749 §4.1.2 asks for ten minutes at most).
@@ -173,10 +173,7 @@ impl Flows {
     async fn claim_and_exchange(self: Arc<Self>, ask: ExchangeCode) -> Result<SignedIn, ExchangeError> {
         let (site, slot) = (&ask.site, Slot::AuthCode);
         let code = read_auth_code(&ask.auth_code).ok_or(ExchangeError::Unknown)?;
-        let address = self.keys.secret_tag(&site.id, code.as_bytes());
-        let mac = self.keys.link_mac(&site.id, slot, code.as_bytes());
-        let claim = ClaimCode { address, site: &site.id, slot, proof: Proof::Link(&mac) };
-        let claim = self.claim(&claim).await?.ok_or(ExchangeError::Unknown)?;
+        let claim = self.claim_secret(site, slot, code.as_bytes()).await?.ok_or(ExchangeError::Unknown)?;
         let context = self.open_context::<AuthCodeContext>(site, slot, &claim);
         let (end, error) = match context {
             Ok(context) if context.expires_at <= self.clock.now() => {

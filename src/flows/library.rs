@@ -264,4 +264,4 @@ impl Flows {
 }
 
 /// Bound into what is sealed for the outbox, so that it is never taken for a code's mail.
-const OUTBOX: &str = "outbox";
+pub(super) const OUTBOX: &str = "outbox";

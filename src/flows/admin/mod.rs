@@ -22,7 +22,7 @@ use crate::domain::fields::FieldError;
 use crate::domain::{
     Administrator, AdministratorKind, AppMetadataError, EmailError, MetadataError, Scope, ServiceKey,
 };
-use crate::ports::db::{ActError, Actor};
+use crate::ports::db::{ActError, Actor, KeyActor};
 use crate::ports::{Dependency, PortError};
 
 /// An administrator, and where they call from.
@@ -44,6 +44,13 @@ impl AdminCaller {
 
     pub(super) fn actor(&self) -> Actor<'_> {
         Actor { administrator: &self.administrator, ip: self.ip, agent: self.agent.as_deref() }
+    }
+
+    /// The same, as what is done to signing keys names them.
+    #[must_use]
+    pub fn key_actor(&self) -> KeyActor<'_> {
+        let kind = self.administrator.kind;
+        KeyActor { kind: kind.as_str(), id: kind.id(), ip: self.ip, agent: self.agent.as_deref() }
     }
 }
 
