@@ -193,7 +193,7 @@ impl NumberedPage {
 
 /// Which entries of the audit log are asked for on the auth API's wire.
 #[derive(Debug, Clone, Default)]
-pub struct AuditFilter {
+pub struct AuditQuestion {
     /// One of these actions.
     pub actions: Option<Vec<String>>,
     /// What the actor's address, or their kind, contains.

@@ -1,7 +1,7 @@
 //! Accounts and the audit log as clients of the auth API's wire read them: by page number, and changed as they are now.
 
 use super::{AdminCaller, AdminError, Flows};
-use crate::domain::{Account, AccountChange, AuditEntry, AuditFilter, NumberedPage, UserId};
+use crate::domain::{Account, AccountChange, AuditEntry, AuditQuestion, NumberedPage, UserId};
 use crate::ports::db::ActError;
 
 /// How often a change is tried again because somebody else's came first.
@@ -27,7 +27,7 @@ impl Flows {
     /// If the database is out of reach.
     pub async fn audit_by_number(
         &self,
-        filter: &AuditFilter,
+        filter: &AuditQuestion,
         page: NumberedPage,
     ) -> Result<(Vec<AuditEntry>, i64), AdminError> {
         Ok(self.db.list_audit_by_number(filter, page).await?)

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::super::requests::given;
 use crate::domain::{
-    AccountChange, AccountPlan, AppMetadata, AuditFilter, EmailAddress, NumberedPage, UserId, UserMetadata,
+    AccountChange, AccountPlan, AppMetadata, AuditQuestion, EmailAddress, NumberedPage, UserId, UserMetadata,
 };
 use crate::flows::{GenerateLink, LinkKind};
 use crate::http::Problem;
@@ -187,15 +187,15 @@ pub(super) fn oldest_first(sort: Option<String>) -> Result<bool, Problem> {
 pub(super) fn audit_filter(
     query: Option<String>,
     actions: impl Fn(&str, &str) -> Vec<String>,
-) -> Result<AuditFilter, Problem> {
-    let Some(query) = given(query) else { return Ok(AuditFilter::default()) };
+) -> Result<AuditQuestion, Problem> {
+    let Some(query) = given(query) else { return Ok(AuditQuestion::default()) };
     let Some((field, part)) = query.split_once(':') else {
         return Err(Problem::invalid("query must be author:, action: or type: and a part of a word"));
     };
     let part = part.trim().to_ascii_lowercase();
     match field {
-        "author" => Ok(AuditFilter { author: Some(part), actions: None }),
-        "action" | "type" => Ok(AuditFilter { actions: Some(actions(field, &part)), author: None }),
+        "author" => Ok(AuditQuestion { author: Some(part), actions: None }),
+        "action" | "type" => Ok(AuditQuestion { actions: Some(actions(field, &part)), author: None }),
         _ => Err(Problem::invalid("query must be author:, action: or type: and a part of a word")),
     }
 }

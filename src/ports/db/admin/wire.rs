@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::users::AccountRow;
 use super::{Actor, AddressMark, CreationTx};
-use crate::domain::{Account, AuditEntry, AuditFilter, EmailAddress, NumberedPage, UserId, UserMetadata};
+use crate::domain::{Account, AuditEntry, AuditQuestion, EmailAddress, NumberedPage, UserId, UserMetadata};
 use crate::ports::PortError;
 use crate::ports::db::{ActError, Db};
 
@@ -100,7 +100,7 @@ impl Db {
     /// A page of the audit log, newest first, and how many entries there are: exactly up to 100,000.
     pub async fn list_audit_by_number(
         &self,
-        filter: &AuditFilter,
+        filter: &AuditQuestion,
         page: NumberedPage,
     ) -> Result<(Vec<AuditEntry>, i64), PortError> {
         let actions = filter.actions.as_deref();
