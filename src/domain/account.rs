@@ -151,20 +151,40 @@ pub struct AccountChange {
     pub user_metadata: Option<UserMetadata>,
     /// Merged field by field; null removes a field.
     pub app_metadata: Option<AppMetadata>,
-    /// Until when it opens nothing; all sessions end. `Some(None)` lifts a ban.
-    pub banned_until: Option<Option<DateTime<Utc>>>,
+    /// A ban ends all sessions.
+    pub ban: Option<Ban>,
+}
+
+/// What becomes of a ban.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ban {
+    /// The account opens nothing until then.
+    Until(DateTime<Utc>),
+    /// There is none any more.
+    Lifted,
+}
+
+impl Ban {
+    /// Until when the account opens nothing.
+    #[must_use]
+    pub fn until(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::Lifted => None,
+        }
+    }
 }
 
 impl AccountChange {
     /// Whether it does no more than ban, or lift a ban.
     #[must_use]
     pub fn is_about_a_ban(&self) -> bool {
-        let Self { email, is_confirmed, user_metadata, app_metadata, banned_until } = self;
+        let Self { email, is_confirmed, user_metadata, app_metadata, ban } = self;
         email.is_none()
             && is_confirmed.is_none()
             && user_metadata.is_none()
             && app_metadata.is_none()
-            && banned_until.is_some()
+            && ban.is_some()
     }
 }
 

@@ -28,7 +28,7 @@ enum Group {
 
 #[OpenApi]
 impl ServiceRoleApi {
-    /// Make a service_role token
+    /// Make a `service_role` token
     ///
     /// A JWT signed with the site's key, for software that wants one; it may do what a key of the scope `admin` may. It
     /// cannot be revoked, but by revoking the signing key: give it a short life. The answer is the one time that it is shown.

@@ -45,7 +45,6 @@ enum Group {
 impl WireAdminApi {
     /// List accounts
     #[oai(path = "/admin/users", method = "get", operation_id = "adminListUsers", tag = "Group::Admin")]
-    #[expect(clippy::too_many_arguments, reason = "one a parameter")]
     async fn list(
         &self,
         _by: By<Read>,

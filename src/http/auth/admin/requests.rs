@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::super::requests::given;
 use crate::domain::{
-    AccountChange, AccountPlan, AppMetadata, AuditQuestion, EmailAddress, NumberedPage, UserId, UserMetadata,
+    AccountChange, AccountPlan, AppMetadata, AuditQuestion, Ban, EmailAddress, NumberedPage, UserId,
+    UserMetadata,
 };
 use crate::flows::{GenerateLink, LinkKind};
 use crate::http::Problem;
@@ -61,7 +62,7 @@ impl AdminUserBody {
             is_confirmed: self.email_confirm.unwrap_or(false),
             user_metadata: user_metadata(self.user_metadata.unwrap_or_default())?,
             app_metadata: app_metadata(self.app_metadata.unwrap_or_default())?,
-            banned_until: read_ban(self.ban_duration.as_deref(), now)?.flatten(),
+            banned_until: read_ban(self.ban_duration.as_deref(), now)?.and_then(Ban::until),
         })
     }
 
@@ -73,7 +74,7 @@ impl AdminUserBody {
             is_confirmed: self.email_confirm.filter(|confirmed| *confirmed),
             user_metadata: self.user_metadata.map(user_metadata).transpose()?,
             app_metadata: self.app_metadata.map(app_metadata).transpose()?,
-            banned_until: read_ban(self.ban_duration.as_deref(), now)?,
+            ban: read_ban(self.ban_duration.as_deref(), now)?,
         })
     }
 }
@@ -200,11 +201,11 @@ pub(super) fn audit_filter(
     }
 }
 
-/// Until when a ban lasts that is given by its length. `None` says nothing, `Some(None)` lifts it.
-fn read_ban(duration: Option<&str>, now: DateTime<Utc>) -> Result<Option<Option<DateTime<Utc>>>, Problem> {
+/// Until when a ban lasts that is given by its length. `None` says nothing.
+fn read_ban(duration: Option<&str>, now: DateTime<Utc>) -> Result<Option<Ban>, Problem> {
     match duration {
         None | Some("") => Ok(None),
-        Some("none") => Ok(Some(None)),
+        Some("none") => Ok(Some(Ban::Lifted)),
         Some(text) => {
             let until = read_duration(text)
                 .and_then(|length| TimeDelta::from_std(length).ok())
@@ -216,7 +217,7 @@ fn read_ban(duration: Option<&str>, now: DateTime<Utc>) -> Result<Option<Option<
                     "invalid format for ban duration: send a length such as 24h or 1h30m, or none",
                 )
             })?;
-            Ok(Some(Some(until)))
+            Ok(Some(Ban::Until(until)))
         }
     }
 }
@@ -266,8 +267,8 @@ mod tests {
     fn a_ban_is_given_by_its_length_or_lifted() {
         let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
         assert_eq!(read_ban(None, now), Ok(None));
-        assert_eq!(read_ban(Some("none"), now), Ok(Some(None)));
-        assert_eq!(read_ban(Some("1h"), now), Ok(Some(Some(now + TimeDelta::hours(1)))));
+        assert_eq!(read_ban(Some("none"), now), Ok(Some(Ban::Lifted)));
+        assert_eq!(read_ban(Some("1h"), now), Ok(Some(Ban::Until(now + TimeDelta::hours(1)))));
         // What people write for "for ever".
         assert!(read_ban(Some("876000h"), now).is_ok());
         assert!(read_ban(Some("forever"), now).is_err() && read_ban(Some("87600000h"), now).is_err());

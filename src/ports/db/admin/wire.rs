@@ -43,7 +43,8 @@ impl Db {
                     AccountRow,
                     r#"select id as "id?", email as "email?", email_confirmed_at, last_sign_in_at,
                               raw_app_meta_data as "app_metadata?", raw_user_meta_data as "user_metadata?",
-                              created_at as "created_at?", updated_at as "updated_at?", banned_until, invited_at,
+                              created_at as "created_at?", updated_at as "updated_at?", case when isfinite(banned_until) then banned_until
+                                   when banned_until > now() then '9999-12-31 23:59:59+00' end as banned_until, invited_at,
                               deleted_at, version as "version?"
                          from auth.users
                         where $1::text is null or strpos(email, $1) > 0
@@ -62,7 +63,8 @@ impl Db {
                     AccountRow,
                     r#"select id as "id?", email as "email?", email_confirmed_at, last_sign_in_at,
                               raw_app_meta_data as "app_metadata?", raw_user_meta_data as "user_metadata?",
-                              created_at as "created_at?", updated_at as "updated_at?", banned_until, invited_at,
+                              created_at as "created_at?", updated_at as "updated_at?", case when isfinite(banned_until) then banned_until
+                                   when banned_until > now() then '9999-12-31 23:59:59+00' end as banned_until, invited_at,
                               deleted_at, version as "version?"
                          from auth.users
                         where $1::text is null or strpos(email, $1) > 0
