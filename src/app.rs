@@ -253,6 +253,36 @@ impl App {
     }
 }
 
+/// The configured database alone, for work beside a server or without one.
+pub struct OpenDatabase {
+    db: Db,
+    store: wiring::Database,
+}
+
+impl OpenDatabase {
+    /// Opens it under the server's own role.
+    ///
+    /// # Errors
+    /// A [`StartError`].
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let store = wiring::Database::open(config).await?;
+        let db = store.connect(config).await?;
+        Ok(Self { db, store })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Closes it in peace.
+    pub async fn close(self) {
+        self.db.close().await;
+        self.store.stop().await;
+    }
+}
+
 /// Brings the configured database up to date, and does nothing else.
 ///
 /// # Errors

@@ -3,8 +3,11 @@
 mod banner;
 mod database;
 mod exit;
+mod export;
+mod import;
 mod key;
 mod preview;
+mod progress;
 mod serve;
 mod signals;
 
@@ -24,6 +27,9 @@ struct Arguments {
     /// What differs from the defaults; `DOORCODE__SECTION__KEY` in the environment goes over it
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -36,6 +42,12 @@ enum Command {
     CheckConfig,
     /// Fill an empty database with 57 people and five libraries to try things on
     Demo,
+    /// Take over people from another system
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Write everything of a kind to a file
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Look after the keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -59,7 +71,9 @@ pub(crate) fn main() -> ExitCode {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
         }),
-        Command::Key(command) => with_config(file, |config| command.run(config)),
+        Command::Import(command) => with_config(file, |config| run(command.run(config, arguments.json))),
+        Command::Export(command) => with_config(file, |config| run(command.run(config, arguments.json))),
+        Command::Key(command) => with_config(file, |config| command.run(config, arguments.json)),
         Command::Mail(command) => finish(command.run()),
         Command::Pages(command) => finish(command.run()),
     }

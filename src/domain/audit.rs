@@ -159,8 +159,10 @@ words! {
         UserRemoved = "user_removed",
         /// An administrator lifted the limits on guesses and mails of an address.
         UserUnlocked = "user_unlocked",
-        /// Accounts were taken over from elsewhere; one row for all of them.
+        /// Accounts were taken over from elsewhere; one row a batch, since a batch is what is kept or not.
         UsersImported = "users_imported",
+        /// Everybody's account was written out.
+        UsersExported = "users_exported",
         /// A signing key was made and is published.
         SigningKeyMade = "signing_key_made",
         /// An administrator wants the next signing key to sign as soon as it may.

@@ -13,6 +13,7 @@ mod device;
 mod email;
 pub mod fields;
 mod gate;
+mod import;
 pub mod keys;
 mod library;
 mod locale;
@@ -38,6 +39,7 @@ pub use email::{EmailAddress, EmailError};
 pub use gate::{
     Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
 };
+pub use import::{ImportRecord, ImportRules, LeftOut, Newcomer, Outcome, SourceId, Tally};
 pub use keys::{AddressTag, KeyRing};
 pub use library::{
     AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,

@@ -64,7 +64,7 @@ pub struct PendingEmail {
 /// 8 KiB of headers.
 pub const MAX_METADATA: usize = 2048;
 /// Deepest nesting of user metadata.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 
 /// Metadata a person may store: a JSON object of bounded size with texts that are safe to show.
 #[derive(Debug, Clone, PartialEq, Default)]

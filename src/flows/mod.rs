@@ -13,9 +13,11 @@ mod confirm_link;
 mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
+mod export_users;
 mod forms;
 mod gate;
 mod housekeeping;
+mod import_users;
 mod invitations;
 mod library;
 mod profile;
@@ -50,7 +52,11 @@ pub use self::change_keys::KeyRotation;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
+pub use self::export_users::{ExportError, export_users};
 pub use self::gate::{Credential, GateError, GateMemory, Passage};
+pub use self::import_users::{
+    ImportError, ImportEvent, ImportProgress, ImportSource, ImportUsers, ImportWatch, Reject,
+};
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
 pub use self::prove_email::{EmailChangeStep, ProveEmailChange, ProveEmailError};

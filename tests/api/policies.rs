@@ -28,6 +28,11 @@ auth.idempotency_keys
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+auth.imports
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
 auth.mail_outbox
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
@@ -292,6 +297,15 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.imports",
+            [
+                "select * from auth.imports".into(),
+                "insert into auth.imports (source) values (sha256('y'))".into(),
+                "update auth.imports set records = 7".into(),
+                "delete from auth.imports".into(),
+            ],
+        ),
+        (
             "auth.idempotency_keys",
             [
                 "select * from auth.idempotency_keys".into(),
@@ -353,6 +367,7 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.mail_outbox (sealed) values ('x');
              insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
+             insert into auth.imports (source) values (sha256('x'));
              truncate auth.audit_log;
              insert into auth.audit_log (action, actor_id) values ('login', '{0}')",
             people.reader

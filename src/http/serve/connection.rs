@@ -4,12 +4,15 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use poem::http::Version;
+use poem::http::header::{self, HeaderValue};
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint, Request, Response};
@@ -83,14 +86,22 @@ impl Protocol {
                 let endpoint = Arc::clone(&endpoint);
                 let local = LocalAddr(local.clone());
                 async move {
+                    let is_http_1 = request.version() < Version::HTTP_2;
+                    let mut unread = None;
                     let has_body = !request.body().is_end_stream();
                     let mut request =
                         Request::from((request, local, RemoteAddr(Addr::from(peer)), Scheme::HTTP));
                     if has_body {
-                        let body = request.take_body();
-                        request.set_body(with_patience(body, body_read));
+                        let (body, is_read) = with_patience(request.take_body(), body_read);
+                        request.set_body(body);
+                        unread = Some(is_read).filter(|_| is_http_1);
                     }
-                    let response = endpoint.get_response(request).await;
+                    let mut response = endpoint.get_response(request).await;
+                    if unread.is_some_and(|is_read| !is_read.load(Ordering::Relaxed)) {
+                        // hyper ends a connection with a body on it that nobody has read; the client should know, and
+                        // not send its next request there.
+                        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                    }
                     drop(busy);
                     Ok::<hyper::Response<_>, Infallible>(response.into())
                 }

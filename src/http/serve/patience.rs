@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,12 +20,16 @@ struct Patience {
     longest: Duration,
     pause: Pin<Box<Sleep>>,
     is_waiting: bool,
+    is_read: Arc<AtomicBool>,
 }
 
-/// Gives a body `longest` for each of its pieces.
-pub(super) fn with_patience(body: poem::Body, longest: Duration) -> poem::Body {
+/// Gives a body `longest` for each of its pieces; the flag beside it says when it has been read to its end.
+pub(super) fn with_patience(body: poem::Body, longest: Duration) -> (poem::Body, Arc<AtomicBool>) {
     let pause = Box::pin(tokio::time::sleep(longest));
-    Patience { body: body.into(), longest, pause, is_waiting: false }.boxed().into()
+    let is_read = Arc::<AtomicBool>::default();
+    let patience =
+        Patience { body: body.into(), longest, pause, is_waiting: false, is_read: Arc::clone(&is_read) };
+    (patience.boxed().into(), is_read)
 }
 
 impl Body for Patience {
@@ -36,6 +42,9 @@ impl Body for Patience {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.is_waiting = false;
+            if frame.is_none() {
+                self.is_read.store(true, Ordering::Relaxed);
+            }
             return Poll::Ready(frame);
         }
         if !self.is_waiting {

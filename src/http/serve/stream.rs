@@ -57,8 +57,8 @@ pub(super) enum Verdict {
     Pass(usize),
     /// So many may go on; what follows them is no request.
     Refuse(usize, Fault),
-    /// A body that does not end where it says: nothing after this can be told from a request.
-    Broken,
+    /// So many may go on; what follows them belongs to no body and begins no request.
+    Break(usize),
 }
 
 impl Stream {
@@ -93,7 +93,7 @@ impl Stream {
                         at += taken;
                         self.place = next;
                     }
-                    None => return Verdict::Broken,
+                    None => return Verdict::Break(at),
                 },
                 Place::Head(lines) => match self.head(lines, rest) {
                     Ok(Some(end)) => at += end,
@@ -194,7 +194,7 @@ mod tests {
             let (count, fault) = match stream.look(&held) {
                 Verdict::Pass(count) => (count, None),
                 Verdict::Refuse(count, fault) => (count, Some(fault)),
-                Verdict::Broken => return (passed, Some(Fault::Malformed)),
+                Verdict::Break(count) => (count, Some(Fault::Malformed)),
             };
             passed.push_str(&String::from_utf8(held.drain(..count).collect()).unwrap());
             if fault.is_some() {

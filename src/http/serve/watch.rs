@@ -32,6 +32,8 @@ pub(super) struct Watched {
     held_since: Instant,
     /// What may go on and has not: the rest of a read that was larger than what was asked for.
     approved: Vec<u8>,
+    /// Set where a body was found not to end where it says.
+    is_broken: bool,
     /// What is left to write of a refusal, which ends the connection.
     refusal: Option<Vec<u8>>,
     /// Wakes the reading side; at a time that is not later than the one that counts.
@@ -50,6 +52,7 @@ impl Watched {
             held: Vec::new(),
             held_since: activity.opened_at(),
             approved: Vec::new(),
+            is_broken: false,
             refusal: None,
             read_alarm: Box::pin(tokio::time::sleep_until(activity.opened_at() + limits.header_read)),
             write_alarm: None,
@@ -59,23 +62,24 @@ impl Watched {
         }
     }
 
-    /// Until when the client has to send something; `None` while it waits for us.
-    fn read_deadline(&self) -> Option<Instant> {
+    /// Until when the client has to send something.
+    fn read_deadline(&self) -> Instant {
         if !self.held.is_empty() {
-            Some(self.held_since + self.limits.header_read)
+            self.held_since + self.limits.header_read
         } else if self.stream.is_fresh() {
-            Some(self.activity.opened_at() + self.limits.header_read)
+            self.activity.opened_at() + self.limits.header_read
         } else if self.activity.is_busy() {
-            None
+            // It waits for us. hyper does not read again by itself after an answer, so this looks again soon.
+            Instant::now() + self.limits.idle.min(self.limits.header_read)
         } else {
-            Some(self.activity.last_at() + self.limits.idle)
+            self.activity.last_at() + self.limits.idle
         }
     }
 
     /// What to do when nothing has come: wait, or no longer.
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(deadline) = self.read_deadline() else { return Poll::Pending };
+            let deadline = self.read_deadline();
             if self.read_alarm.deadline() > deadline {
                 self.read_alarm.as_mut().reset(deadline);
             }
@@ -88,27 +92,29 @@ impl Watched {
     }
 
     /// Judges what was held and what has just come after it; the sound part of it becomes `approved`.
-    fn judge(&mut self, came: &[u8]) -> io::Result<()> {
+    fn judge(&mut self, came: &[u8]) {
         self.held.extend_from_slice(came);
         let verdict = self.stream.look(&self.held);
-        let count = self.sound(verdict)?;
+        let count = self.sound(verdict);
         let rest = self.held.split_off(count);
         self.approved = std::mem::replace(&mut self.held, rest);
         if count > 0 {
             self.held_since = Instant::now();
         }
-        Ok(())
     }
 
     /// How much of what was looked at may go on.
-    fn sound(&mut self, verdict: Verdict) -> io::Result<usize> {
+    fn sound(&mut self, verdict: Verdict) -> usize {
         match verdict {
-            Verdict::Pass(count) => Ok(count),
+            Verdict::Pass(count) => count,
             Verdict::Refuse(count, fault) => {
                 self.refuse(fault);
-                Ok(count)
+                count
             }
-            Verdict::Broken => Err(io::ErrorKind::InvalidData.into()),
+            Verdict::Break(count) => {
+                self.is_broken = true;
+                count
+            }
         }
     }
 
@@ -185,9 +191,13 @@ impl AsyncRead for Watched {
                 return Poll::Ready(Ok(()));
             }
             if this.refusal.is_some() {
-                // For hyper this is the end, and it would drop what it is answering: first things first. It reads again
-                // once the answer is written.
+                // For hyper this is the end, and it would drop what it is answering: first things first.
+                this.activity.wake_when_done(context);
                 return if this.activity.is_busy() { Poll::Pending } else { Poll::Ready(Ok(())) };
+            }
+            if this.is_broken {
+                // The handler that reads this body is told, and answers.
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             let before = buffer.filled().len();
             match Pin::new(&mut this.socket).poll_read(context, buffer) {
@@ -210,7 +220,7 @@ impl AsyncRead for Watched {
                 // The usual case: whole requests, which stay where they are.
                 let came = &buffer.filled()[before..];
                 let verdict = this.stream.look(came);
-                let count = this.sound(verdict)?;
+                let count = this.sound(verdict);
                 if count < came.len() {
                     this.held.extend_from_slice(&came[count..]);
                     this.held_since = Instant::now();
@@ -219,7 +229,7 @@ impl AsyncRead for Watched {
             } else {
                 let came = buffer.filled()[before..].to_vec();
                 buffer.set_filled(before);
-                this.judge(&came)?;
+                this.judge(&came);
             }
             if buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));

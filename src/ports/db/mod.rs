@@ -17,7 +17,9 @@ mod demo;
 mod email_changes;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod exports;
 mod gate;
+mod imports;
 mod invitations;
 mod libraries;
 mod migrate;
@@ -29,6 +31,7 @@ mod prove_email;
 mod rules;
 mod sessions;
 mod signing_keys;
+mod supabase;
 mod vault;
 
 use std::pin::Pin;
@@ -48,6 +51,7 @@ pub use email_changes::{BeginEmailChange, BegunEmailChange, WaitingEmailChange};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedPostgres;
 pub use gate::{AtGate, GateClaim};
+pub use imports::{ImportState, ImportTaken, ImportTx};
 pub use invitations::NewInvitation;
 pub use migrate::{MigrateError, migrate};
 pub use open_session::{OpenSession, Opened};
@@ -56,6 +60,7 @@ pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
 pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
+pub use supabase::SupabaseUsers;
 pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
