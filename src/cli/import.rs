@@ -53,6 +53,9 @@ pub(super) struct ImportArguments {
     /// Also take people who never confirmed their address; they prove it when they first sign in
     #[arg(long)]
     unconfirmed: bool,
+    /// Let those who may administer there administer here (`admin_scope` in app metadata); for your own exports
+    #[arg(long)]
+    administrators: bool,
     /// Write who was not taken over, and why, with their whole addresses, to this file (JSON lines, for your eyes only)
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -94,7 +97,11 @@ async fn take(
     trial: bool,
     json: bool,
 ) -> anyhow::Result<Tally> {
-    let rules = ImportRules { trim_metadata: arguments.trim_metadata, unconfirmed: arguments.unconfirmed };
+    let rules = ImportRules {
+        trim_metadata: arguments.trim_metadata,
+        unconfirmed: arguments.unconfirmed,
+        administrators: arguments.administrators,
+    };
     let mut source = open(&arguments.source).await?;
     let mut progress = Progress::new(0);
     let mut before = 0;

@@ -81,7 +81,7 @@ impl std::fmt::Debug for AddressPrefix {
 }
 
 /// Names the scope in which an account's owner may administer.
-const ADMIN_SCOPE: &str = "admin_scope";
+pub(super) const ADMIN_SCOPE: &str = "admin_scope";
 
 /// Metadata that the server's owner writes: grants things, and travels in every access token.
 #[derive(Debug, Clone, PartialEq, Default)]

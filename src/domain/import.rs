@@ -46,8 +46,10 @@ pub struct Newcomer {
     pub updated_at: DateTime<Utc>,
     /// The language of the request that made the account; only our own exports know it.
     pub locale: Option<Locale>,
-    /// The metadata had to be made to fit.
+    /// The user metadata had to be made to fit.
     pub trimmed: bool,
+    /// A right to administer was taken out of the app metadata.
+    pub demoted: bool,
 }
 
 /// What the operator wants done with doubtful records.
@@ -57,6 +59,8 @@ pub struct ImportRules {
     pub trim_metadata: bool,
     /// People whose address was never confirmed are taken too; they prove it when they first sign in.
     pub unconfirmed: bool,
+    /// Who may administer there may administer here: for our own exports. Otherwise nobody comes with such a right.
+    pub administrators: bool,
 }
 
 /// What became of a record.
@@ -150,6 +154,9 @@ pub struct Tally {
     /// Of those imported, people whose metadata was made to fit.
     #[serde(default)]
     pub trimmed: u64,
+    /// Of those imported, people who came without their right to administer.
+    #[serde(default)]
+    pub demoted: u64,
     /// What became of them.
     #[serde(default)]
     pub outcomes: BTreeMap<Outcome, u64>,
@@ -172,6 +179,7 @@ impl Tally {
     pub fn plus(mut self, other: &Self) -> Self {
         self.records += other.records;
         self.trimmed += other.trimmed;
+        self.demoted += other.demoted;
         for (outcome, count) in &other.outcomes {
             *self.outcomes.entry(*outcome).or_default() += count;
         }
@@ -234,6 +242,7 @@ impl Newcomer {
         let email = EmailAddress::parse(email)
             .map_err(|error| LeftOut { outcome: Outcome::AddressRefused, detail: Some(error.to_string()) })?;
         let (user_metadata, trimmed) = user_metadata(record, rules)?;
+        let (app_metadata, demoted) = app_metadata(record, rules)?;
         let created_at = instant(record, "created_at")?.or(email_confirmed_at);
         let created_at = created_at.ok_or_else(|| unreadable("created_at"))?;
         Ok(Self {
@@ -241,13 +250,14 @@ impl Newcomer {
             email,
             email_confirmed_at,
             user_metadata,
-            app_metadata: app_metadata(record)?,
+            app_metadata,
             banned_until: instant(record, "banned_until")?,
             last_sign_in_at: instant(record, "last_sign_in_at")?,
             created_at,
             updated_at: instant(record, "updated_at")?.unwrap_or(created_at),
             locale: text(record, "locale")?.and_then(Locale::from_tag),
             trimmed,
+            demoted,
         })
     }
 }

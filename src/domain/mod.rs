@@ -42,7 +42,8 @@ pub use gate::{
 pub use import::{ImportRecord, ImportRules, LeftOut, Newcomer, Outcome, SourceId, Tally};
 pub use keys::{AddressTag, KeyRing};
 pub use library::{
-    AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,
+    AccessRequest, Invitation, Library, LibraryRecord, MAX_PAGE, Offer, Page, Role, StaffChange, StaffEntry,
+    StaffRecord,
 };
 pub use locale::Locale;
 pub use look::{Color, Logo, Look, READABLE};

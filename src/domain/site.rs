@@ -223,6 +223,12 @@ impl Sites {
         self.all.iter().find(|site| site.sign_up)
     }
 
+    /// The site where staff work: in its name people hear of what an administrator did to their records.
+    #[must_use]
+    pub fn staff_site(&self) -> Option<&Arc<Site>> {
+        self.all.iter().find(|site| site.kind == SiteKind::Management).or(self.all.first())
+    }
+
     /// Whether any site lists this browser origin: what a preflight, which carries no key, is answered by.
     #[must_use]
     pub fn any_allows_origin(&self, origin: &str) -> bool {

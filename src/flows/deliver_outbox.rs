@@ -175,6 +175,7 @@ fn letter<'a>(job: &'a LibraryMail, link: &'a Url) -> Letter<'a> {
         LibraryMail::StaffChanged { library, change, .. } => {
             let change = match change {
                 StaffNews::Role { from, to } => StaffChange::RoleChanged { from, to },
+                StaffNews::Granted { role } => StaffChange::Granted { role },
                 StaffNews::Removed => StaffChange::Removed,
                 StaffNews::Suspended => StaffChange::Suspended,
                 StaffNews::Restored { role } => StaffChange::Restored { role },

@@ -172,7 +172,10 @@ impl ImportUsers {
         };
         for ((record, person), outcome) in records.iter().zip(&people).zip(outcomes) {
             tally.add(outcome);
-            tally.trimmed += u64::from(person.trimmed && outcome == Outcome::Imported);
+            if outcome == Outcome::Imported {
+                tally.trimmed += u64::from(person.trimmed);
+                tally.demoted += u64::from(person.demoted);
+            }
             if !outcome.is_fine() {
                 rejects.push(Reject {
                     record: *record,

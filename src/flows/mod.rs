@@ -45,7 +45,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
-pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
+pub use self::admin::{
+    AdminCaller, AdminError, LibraryPlan, MadeServiceKey, Person, Request as AdminRequest, ServiceKeyPlan,
+    StaffPlan,
+};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::change_keys::KeyRotation;
@@ -72,7 +75,9 @@ use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
 use crate::ports::db::Db;
-pub use crate::ports::db::{EndSessions, KeyActor, RevokedKey};
+pub use crate::ports::db::{
+    EndSessions, KeyActor, LibraryChange, LibraryFilter, RevokedKey, StaffFilter, StaffUpdate,
+};
 use crate::ports::limits::Limits;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};

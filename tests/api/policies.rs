@@ -135,6 +135,8 @@ fn callers(people: &Libraries) -> Vec<(&'static str, &'static str, Value)> {
         ("service", "service_role", json!({"role": "service_role", "sub": people.bystander})),
         // The sign-in server itself, outside of anybody's request.
         ("server", "doorcode_server", json!({})),
+        // An administrator's request on libraries.
+        ("admin", "doorcode_admin", json!({"role": "doorcode_admin", "actor_kind": "service_key"})),
     ]
 }
 
@@ -228,7 +230,7 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
         (
             "public.user_profiles",
             [
-                "select * from public.user_profiles".into(),
+                "select id, email from public.user_profiles".into(),
                 format!("insert into public.user_profiles (id, email) values ('{new}', 'x@example.org')"),
                 "update public.user_profiles set bio = 'x'".into(),
                 "delete from public.user_profiles".into(),

@@ -31,6 +31,7 @@ impl Report<'_> {
             "records": self.tally.records,
             "records_before": self.before,
             "trimmed": self.tally.trimmed,
+            "demoted": self.tally.demoted,
             "outcomes": outcomes.collect::<serde_json::Map<_, _>>(),
             "elapsed_ms": u64::try_from(self.time.as_millis()).unwrap_or(u64::MAX),
         })
@@ -54,6 +55,9 @@ impl Report<'_> {
             }
             if outcome == Outcome::Imported && self.tally.trimmed > 0 {
                 line(self.tally.trimmed, "of them with trimmed metadata");
+            }
+            if outcome == Outcome::Imported && self.tally.demoted > 0 {
+                line(self.tally.demoted, "of them without the right to administer that they had");
             }
         }
         let records = self.tally.records - self.before;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::account::{ADMIN_SCOPE, AppMetadata, AppMetadataError};
 use super::super::fields::turns_text;
 use super::super::user::{MAX_DEPTH, MetadataError, UserMetadata};
 use super::reading::object;
@@ -12,15 +13,26 @@ const OURS: [&str; 4] = ["sub", "email", "email_verified", "phone_verified"];
 /// What is kept longest where metadata has to become smaller: people see these.
 const SHOWN: [&str; 3] = ["display_name", "full_name", "avatar_url"];
 
-pub(super) fn app_metadata(record: &ImportRecord) -> Result<Map<String, Value>, LeftOut> {
+/// The metadata, and whether a right to administer was taken out of it.
+pub(super) fn app_metadata(
+    record: &ImportRecord,
+    rules: ImportRules,
+) -> Result<(Map<String, Value>, bool), LeftOut> {
     let Some(mut metadata) = object(record, "raw_app_meta_data", "app_metadata")? else {
-        return Ok(email_provider());
+        return Ok((email_provider(), false));
     };
-    UserMetadata::parse(metadata.clone()).map_err(|error| refused(Outcome::AppMetadataRefused, error))?;
+    // Whatever the word meant over there, here it would open the console.
+    let demoted = !rules.administrators && metadata.remove(ADMIN_SCOPE).is_some();
+    AppMetadata::parse(metadata.clone()).map_err(|error| match error {
+        AppMetadataError::Bounds(bound) => refused(Outcome::AppMetadataRefused, bound),
+        AppMetadataError::Scope => {
+            LeftOut { outcome: Outcome::AppMetadataRefused, detail: Some(ADMIN_SCOPE.to_owned()) }
+        }
+    })?;
     for (key, value) in email_provider() {
         metadata.entry(key).or_insert(value);
     }
-    Ok(metadata)
+    Ok((metadata, demoted))
 }
 
 /// What the account of somebody who signs in by email says of it.

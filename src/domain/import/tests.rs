@@ -126,6 +126,19 @@ fn metadata_over_the_bounds_is_refused_or_made_to_fit_and_app_metadata_is_never_
 }
 
 #[test]
+fn nobody_comes_with_a_right_to_administer_unless_that_is_wanted() {
+    let scoped = |word: &str| record(json!({"raw_app_meta_data": {"admin_scope": word, "plan": "tin"}}));
+    let plain = Newcomer::from_record(&scoped("admin"), ImportRules::default()).unwrap();
+    assert!(plain.demoted && !plain.app_metadata.contains_key("admin_scope"));
+    assert_eq!(plain.app_metadata["plan"], "tin");
+    let rules = ImportRules { administrators: true, ..ImportRules::default() };
+    let kept = Newcomer::from_record(&scoped("admin"), rules).unwrap();
+    assert!(!kept.demoted && kept.app_metadata["admin_scope"] == "admin");
+    let refused = Newcomer::from_record(&scoped("root"), rules).expect_err("no such scope");
+    assert_eq!(refused.outcome, Outcome::AppMetadataRefused);
+}
+
+#[test]
 fn what_everybody_has_in_their_metadata_does_not_count_against_the_bound() {
     let note = "x".repeat(2030);
     let metadata = json!({"n": note, "sub": ID, "email": "ada@example.org", "email_verified": true});

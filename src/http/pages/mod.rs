@@ -16,6 +16,7 @@ mod leaving;
 mod libraries;
 mod login;
 mod look;
+mod origin;
 mod own_forms;
 pub mod preview;
 mod samples;

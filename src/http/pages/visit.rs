@@ -17,6 +17,7 @@ use super::super::visitor;
 use super::cookies::Cookie;
 use super::fields::Fields;
 use super::look::Pages;
+use super::origin::{page_of, with_destination};
 use super::view::{Frame, Page};
 use crate::domain::{BrowserId, Locale, SessionId, Site, SiteKind, UserId};
 use crate::flows::{BrowserSession, Caller, SharedFlows, SignInProgress, Visitor};
@@ -39,7 +40,7 @@ pub(super) struct Visit {
     /// The stories.
     pub(super) flows: SharedFlows,
     pages: Arc<Pages>,
-    /// Path and query.
+    /// Path and query of the page: of a form, those of the page that it stood on.
     here: String,
     query: Vec<(String, String)>,
     sign_in: Option<String>,
@@ -81,7 +82,10 @@ impl<'a> FromRequest<'a> for Visit {
         let locale = chosen.unwrap_or_else(|| wished_locale(&site, headers, visitor.locale));
         visitor.locale = Some(locale);
         let uri = request.uri();
-        let here = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
+        let here = match uri.path_and_query() {
+            Some(address) if *request.method() == Method::GET => address.to_string(),
+            _ => page_of(uri.path()).to_owned(),
+        };
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         let sign_in = Cookie::SignIn.read(&site, headers)?.map(str::to_owned);
         Ok(Self {
@@ -102,7 +106,7 @@ impl<'a> FromRequest<'a> for Visit {
 
 impl<'a> FromRequest<'a> for Posted {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
-        let visit = <Visit as FromRequest>::from_request(request, body).await?;
+        let mut visit = <Visit as FromRequest>::from_request(request, body).await?;
         if !is_from_own_page(&visit.site, request.headers()) {
             return Err(forged().into());
         }
@@ -114,6 +118,7 @@ impl<'a> FromRequest<'a> for Posted {
         if !is_known || !visit.flows.is_form_proof(&visit.site, &visit.browser, session, proof) {
             return Err(forged().into());
         }
+        visit.here = with_destination(&visit.here, &fields);
         Ok(Self { visit, fields })
     }
 }

@@ -16,7 +16,7 @@ impl Db {
                     "select id, email, email_confirmed_at, raw_user_meta_data, raw_app_meta_data, locale, banned_until,
                             last_sign_in_at, created_at, updated_at
                        from auth.users
-                      where $1::uuid is null or id > $1
+                      where deleted_at is null and ($1::uuid is null or id > $1)
                       order by id limit $2",
                     after,
                     limit,
@@ -39,6 +39,7 @@ impl Db {
                     updated_at: row.updated_at,
                     locale: row.locale.as_deref().and_then(Locale::from_tag),
                     trimmed: false,
+                    demoted: false,
                 })
             })
             .collect()
@@ -48,7 +49,9 @@ impl Db {
     pub async fn count_people(&self) -> Result<u64, PortError> {
         let count = self
             .run(|sql| {
-                let statement = sqlx::query_scalar!(r#"select count(*) as "count!" from auth.users"#);
+                let statement = sqlx::query_scalar!(
+                    r#"select count(*) as "count!" from auth.users where deleted_at is null"#
+                );
                 Box::pin(statement.fetch_one(sql))
             })
             .await?;
@@ -60,7 +63,7 @@ impl Db {
         self.run(|sql| {
             let statement = sqlx::query!(
                 "insert into auth.audit_log (actor_kind, action, details)
-                 select 'operator', 'users_exported', jsonb_build_object('users', (select count(*) from auth.users))",
+                 select 'operator', 'users_exported', jsonb_build_object('users', (select count(*) from auth.users where deleted_at is null))",
             );
             Box::pin(statement.execute(sql))
         })

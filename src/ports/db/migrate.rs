@@ -149,10 +149,12 @@ impl LoginRole {
                 .execute(&mut *owner)
                 .await?;
         }
-        sqlx::raw_sql(AssertSqlSafe(format!("grant doorcode_server, authenticated, anon to {role}")))
-            .execute(&mut *owner)
-            .await
-            .map(drop)
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "grant doorcode_server, doorcode_admin, authenticated, anon to {role}"
+        )))
+        .execute(&mut *owner)
+        .await
+        .map(drop)
     }
 }
 

@@ -42,7 +42,10 @@ use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
-pub use admin::{Actor, AddressMark, ChangeUser, Creation, CreationTx, NewServiceKey, NewUser, Repeated};
+pub use admin::{
+    Actor, AddressMark, ChangeUser, Creation, CreationTx, LibraryChange, LibraryFilter, NewLibrary,
+    NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
+};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;

@@ -229,7 +229,7 @@ async fn csv_pages_and_a_database_say_the_same_as_json_lines() {
     assert!(found.iter().all(|people| *people == found[0]), "{found:?}");
     // A project's own columns, which ours does not have.
     sqlx::raw_sql(AssertSqlSafe(format!(
-        "alter table auth.users add column deleted_at timestamptz, add column is_anonymous boolean;
+        "alter table auth.users add column is_anonymous boolean;
          insert into auth.users (id, email, email_confirmed_at, deleted_at)
          values ('{}', 'deleted@example.org', now(), now())",
         id(3)
@@ -347,9 +347,19 @@ async fn export_and_import_into_another(settings: &[(String, String)], folder: &
     ];
     let file = folder.join("crowd.jsonl");
     std::fs::write(&file, lines(&crowd)).unwrap();
-    let import =
-        run(&["import", "supabase", file.to_str().unwrap(), "--yes", "--unconfirmed", "--json"], settings)
-            .await;
+    let import = run(
+        &[
+            "import",
+            "supabase",
+            file.to_str().unwrap(),
+            "--yes",
+            "--unconfirmed",
+            "--administrators",
+            "--json",
+        ],
+        settings,
+    )
+    .await;
     assert_eq!(counts(&import.json()), [("imported".to_owned(), 5)]);
     let list = run(&["export", "users"], settings).await;
     assert_eq!(list.stdout.lines().count(), 5, "{}", list.output);
@@ -359,7 +369,7 @@ async fn export_and_import_into_another(settings: &[(String, String)], folder: &
         let ended = run(&["export", "users", "--format", format, "--out", out, "--json"], settings).await;
         assert_eq!(ended.json(), json!({"users": 5}));
         let other = Desk::new().await;
-        let report = other.import(&[out, "--unconfirmed"]).await;
+        let report = other.import(&[out, "--unconfirmed", "--administrators"]).await;
         assert_eq!(counts(&report), [("imported".to_owned(), 5)], "{format}");
         let again = run(&["export", "users"], &other.settings).await;
         assert_eq!(again.stdout, list.stdout, "{format}");

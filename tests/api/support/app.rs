@@ -290,6 +290,7 @@ pub(crate) fn config(settings: impl Iterator<Item = (String, String)>) -> Config
         ("MAIL__TRANSPORT", "inbox"),
         ("MAIL__INBOX_LISTEN", "127.0.0.1:0"),
         ("DATABASE__MIGRATE_AT_START", "false"),
+        ("SERVER__MAX_CONNECTIONS_PER_CLIENT", "100000"),
         ("LIMITS__CODE_REQUESTS", "100000"),
         ("LIMITS__VERIFIES", "100000"),
         ("LIMITS__REFRESHES", "100000"),
