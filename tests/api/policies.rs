@@ -13,6 +13,16 @@ use super::support::libraries::{Libraries, management, reading};
 /// [`statements`]. Everybody acts on the library north, the owner of an inactive library on theirs.
 const MATRIX: &str = "
                    anon nobody reader  other volunt librar manage own@rd  owner   term   gone closed service server  admin
+auth.audit_chain
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+auth.audit_checkpoints
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.audit_log
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
@@ -278,6 +288,28 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.audit_chain",
+            [
+                "select * from auth.audit_chain".into(),
+                "insert into auth.audit_chain (seq, event_id, event_at, parts, link)
+                 select seq + 1, gen_random_uuid(), now(), parts, link from auth.audit_chain"
+                    .into(),
+                "update auth.audit_chain set link = link".into(),
+                "delete from auth.audit_chain".into(),
+            ],
+        ),
+        (
+            "auth.audit_checkpoints",
+            [
+                "select * from auth.audit_checkpoints".into(),
+                "insert into auth.audit_checkpoints (seq, link, dropped_before, mac)
+                 values (9, decode(repeat('00', 32), 'hex'), now(), decode(repeat('00', 32), 'hex'))"
+                    .into(),
+                "update auth.audit_checkpoints set dropped_before = now()".into(),
+                "delete from auth.audit_checkpoints".into(),
+            ],
+        ),
+        (
             "auth.audit_log",
             [
                 "select * from auth.audit_log".into(),
@@ -370,6 +402,10 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
              insert into auth.imports (source) values (sha256('x'));
+             insert into auth.audit_chain (seq, event_id, event_at, parts, link)
+                 values (1, gen_random_uuid(), now(), decode(repeat('00', 112), 'hex'), decode(repeat('00', 32), 'hex'));
+             insert into auth.audit_checkpoints (seq, link, dropped_before, mac)
+                 select seq, link, now(), link from auth.audit_chain;
              truncate auth.audit_log;
              insert into auth.audit_log (action, actor_id) values ('login', '{0}')",
             people.reader
