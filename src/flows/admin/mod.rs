@@ -4,10 +4,12 @@
 //! flow is called.
 
 mod access_requests;
+mod figures;
 mod libraries;
 mod once;
 mod service_keys;
 mod sessions;
+mod signing_keys;
 mod staff;
 mod users;
 
