@@ -5,12 +5,14 @@
 
 mod access_requests;
 mod by_number;
+mod figures;
 mod libraries;
 mod links;
 mod once;
 mod service_keys;
 mod service_role;
 mod sessions;
+mod signing_keys;
 mod staff;
 mod users;
 
