@@ -36,6 +36,7 @@ pub(super) fn add(route: Route) -> Route {
         .at("/admin/people/:id", page(get(people::show)))
         .at("/admin/people/:id/end-sessions", page(get(people::ask_to_end).post(people::end_sessions)))
         .at("/admin/people/:id/ban", page(get(people::ask_to_ban).post(people::ban)))
+        .at("/admin/people/:id/part", page(get(people::ask_for_part).post(people::set_part)))
         .at("/admin/people/:id/lift-ban", page(post(people::lift_ban)))
         .at("/admin/people/:id/unlock", page(post(people::unlock)))
         .at("/admin/access-requests", page(get(requests::list)))

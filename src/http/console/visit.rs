@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use poem::http::header::HeaderValue;
 use poem::http::{Method, StatusCode};
 use poem::{Error, FromRequest, Request, RequestBody, Response, Result};
@@ -39,6 +39,7 @@ fn done(word: &str) -> Option<&'static str> {
         "declined" => "The request was declined. The person gets a mail.",
         "banned" => "The account was banned, and its sessions were ended.",
         "ban_lifted" => "The ban was lifted.",
+        "part_set" => "The part in administration was set.",
         "unlocked" => "The limits of the address were lifted.",
         "library_made" => "The library was made.",
         "library_changed" => "The library was changed.",
@@ -299,14 +300,19 @@ impl Inside {
         Some(address(path, same.chain([("after", next)])))
     }
 
+    /// The time.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.visit.flows.now()
+    }
+
     /// Whether an instant of the API is still to come.
     pub(super) fn is_ahead(&self, instant: &str) -> bool {
-        DateTime::parse_from_rfc3339(instant).is_ok_and(|at| at > self.visit.flows.now())
+        DateTime::parse_from_rfc3339(instant).is_ok_and(|at| at > self.now())
     }
 
     /// The instant that is so many days ahead.
     pub(super) fn in_days(&self, days: i64) -> String {
-        let at = self.visit.flows.now() + TimeDelta::days(days.clamp(1, 36_500));
+        let at = self.now() + TimeDelta::days(days.clamp(1, 36_500));
         at.to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 

@@ -85,6 +85,21 @@ export function consoleStories(world) {
       await doneWith(page, /lifted/);
     });
 
+    bothWays('gives somebody a part in administration, and takes it away', async (test, { script }) => {
+      const [desk, other] = [await world.browser(test, { script }), await world.browser(test, { script })];
+      const email = await world.person('colleague');
+      await world.signIn(other.page, email, { site, redirectTo: '/account' });
+      await world.atConsole(desk.page, 'admin');
+      for (const [scope, status] of [['read', 200], ['', 403]]) {
+        await desk.page.goto(world.at(site, `/admin/people?email=${email}`));
+        await follow(desk.page, email);
+        await follow(desk.page, 'Change the part in administration');
+        await send(desk.page, new URL(desk.page.url()).pathname, { scope });
+        await doneWith(desk.page, /part in administration was set/);
+        assert.equal((await other.page.goto(world.at(site, '/admin/people'))).status(), status);
+      }
+    });
+
     bothWays('decides an access request', async (test, { script }) => {
       const [desk, newcomer] = [await world.browser(test, { script }), await world.browser(test, { script })];
       const code = await world.library('North');
