@@ -22,6 +22,7 @@ use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
+use crate::telemetry::{DbCounts, Metrics};
 
 /// How long a dependency may take to answer at start before it is named as dead.
 const START_PATIENCE: Duration = Duration::from_secs(4);
@@ -110,6 +111,8 @@ pub struct App {
     pages: Arc<Pages>,
     listener: TcpListener,
     inbox: Option<(TcpListener, Inbox)>,
+    /// Where metrics are served.
+    watch: Option<TcpListener>,
     mail: MailWorkers,
     connections: ConnectionLimits,
     grace: Duration,
@@ -133,29 +136,40 @@ impl App {
             }
             None => None,
         };
+        let sites = wiring::sites(config);
+        let started_at = clock.now();
+        let metrics = Arc::new(Metrics::new(started_at, sites.iter().map(|site| site.id.as_str())));
+        let watch = match config.server.metrics_listen {
+            Some(address) => {
+                Some(listen(address, "server.metrics_listen", "DOORCODE__SERVER__METRICS_LISTEN").await?)
+            }
+            None => None,
+        };
         let templates = Templates::parse()?;
         let pages = Arc::new(Pages::parse()?);
         let mailer = if let Some((_, inbox)) = &inbox {
             Mailer::Inbox(inbox.clone())
         } else {
             let smtp = wiring::smtp(config)?;
-            wiring::try_mail_server(&smtp, config).await;
+            metrics.mail.server_answered(wiring::try_mail_server(&smtp, config).await);
             Mailer::Smtp(smtp)
         };
         let keys = master_key::key_ring(config)?;
-        let codes = wiring::codes(config, clock.clone()).await?;
+        let codes = wiring::codes(config, clock.clone(), metrics.store.clone()).await?;
         let store = wiring::Database::open(config).await?;
-        let db = store.connect(config).await?;
+        let db = store.connect(config, metrics.database.clone()).await?;
         let finishing = CancellationToken::new();
         let flows = Arc::new(Flows {
-            sites: wiring::sites(config),
+            sites,
             keys,
             codes,
             db,
             tokens: crate::ports::tokens::Tokens::default(),
             key_keeping: wiring::key_keeping(config),
-            limits: wiring::client_limits(config),
+            limits: wiring::client_limits(config, metrics.limits.clone()),
             gate_memory: GateMemory::default(),
+            started_at,
+            metrics,
             clock,
             code_life: Duration::from_secs(config.codes.ttl_secs),
             send_gap: Duration::from_secs(config.limits.send_gap_secs),
@@ -178,6 +192,7 @@ impl App {
             pages,
             listener,
             inbox,
+            watch,
             mail,
             connections: wiring::connection_limits(config),
             grace: Duration::from_secs(config.server.grace_secs),
@@ -207,6 +222,12 @@ impl App {
         self.inbox.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
+    /// Where metrics are served, if they are.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.watch.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// The development inbox, if there is one.
     #[must_use]
     pub fn inbox(&self) -> Option<Inbox> {
@@ -229,6 +250,12 @@ impl App {
         if let Some((listener, inbox)) = self.inbox {
             let (limits, stop) = (self.connections.clone(), self.finishing.clone());
             let routes = http::inbox::routes(inbox);
+            self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
+        }
+        // Until the last request has been answered: a stop is something to watch too.
+        if let Some(listener) = self.watch {
+            let (limits, stop) = (self.connections.clone(), self.finishing.clone());
+            let routes = http::watch::routes(Arc::clone(&self.flows));
             self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
         }
         let closing = CancellationToken::new();
@@ -266,7 +293,7 @@ impl OpenDatabase {
     /// A [`StartError`].
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let store = wiring::Database::open(config).await?;
-        let db = store.connect(config).await?;
+        let db = store.connect(config, DbCounts::default()).await?;
         Ok(Self { db, store })
     }
 
@@ -384,6 +411,7 @@ fn db_settings(config: &Config, url: secrecy::SecretString, embedded: bool) -> D
     }
 }
 
-fn connect(settings: &DbSettings, place: &str) -> Result<Db, StartError> {
-    Db::new(settings).map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
+fn connect(settings: &DbSettings, counts: DbCounts, place: &str) -> Result<Db, StartError> {
+    Db::new(settings, counts)
+        .map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
 }

@@ -16,6 +16,7 @@ use crate::ports::db::EmbeddedPostgres;
 use crate::ports::db::{Db, Vault, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
+use crate::telemetry::{DbCounts, LimitCounts, StoreCounts};
 
 /// The database, as it is run.
 pub(super) enum Database {
@@ -47,7 +48,7 @@ impl Database {
     }
 
     /// A pool under the server's own role, on a schema that is found up to date.
-    pub(super) async fn connect(&self, config: &Config) -> Result<Db, StartError> {
+    pub(super) async fn connect(&self, config: &Config, counts: DbCounts) -> Result<Db, StartError> {
         let (url, place) = match self {
             Self::Served => (config.database.url.clone(), config.database.redacted_url()),
             #[cfg(feature = "embedded")]
@@ -57,7 +58,7 @@ impl Database {
             self.migrate(config).await?;
         }
         let embedded = config.database.is_embedded();
-        let db = connect(&db_settings(config, url, embedded), &place)?;
+        let db = connect(&db_settings(config, url, embedded), counts, &place)?;
         patiently("database", &place, "database.url", db.check()).await?;
         Ok(db)
     }
@@ -125,7 +126,7 @@ impl Database {
     }
 }
 
-pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartError> {
+pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) -> Result<Codes, StartError> {
     let limits = CodeLimits {
         life: Duration::from_secs(config.codes.ttl_secs),
         tries: config.codes.tries,
@@ -147,7 +148,7 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
         limits,
     };
     patiently("Redis", &place, "redis.url", async {
-        let codes = Codes::Redis(Box::new(RedisCodes::new(settings)?));
+        let codes = Codes::Redis(Box::new(RedisCodes::new(settings, counts)?));
         codes.check().await?;
         Ok(codes)
     })
@@ -196,15 +197,16 @@ pub(super) fn key_keeping(config: &Config) -> KeyKeeping {
     )
 }
 
-pub(super) fn client_limits(config: &Config) -> Limits {
+pub(super) fn client_limits(config: &Config, counts: LimitCounts) -> Limits {
     // The configuration has been checked: no limit is zero.
     let number = |limit: u32| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
-    Limits::new(&ClientLimits {
+    let limits = ClientLimits {
         window: Duration::from_secs(config.limits.window_secs),
         code_requests: number(config.limits.code_requests),
         verifies: number(config.limits.verifies),
         refreshes: number(config.limits.refreshes),
-    })
+    };
+    Limits::new(&limits, counts)
 }
 
 pub(super) fn inbox_address(config: &Config) -> Option<SocketAddr> {
@@ -261,18 +263,22 @@ pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
     }
 }
 
-/// Says so if the mail server does not answer; codes wait in the queue meanwhile.
-pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) {
+/// Whether the mail server answers. If not, that is logged; codes wait in the queue meanwhile.
+pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) -> bool {
     let place = format!("{}:{}", config.mail.smtp_host, config.mail.smtp_port);
     match tokio::time::timeout(super::START_PATIENCE, smtp.check()).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 place,
                 "the mail server does not answer: mails wait until it does, or until their codes end (mail.smtp_host)"
             );
+            false
         }
-        Err(_) => tracing::warn!(place, "the mail server does not answer in time (mail.smtp_host)"),
+        Err(_) => {
+            tracing::warn!(place, "the mail server does not answer in time (mail.smtp_host)");
+            false
+        }
     }
 }

@@ -47,7 +47,7 @@ const UNREADABLE: &str = "some of it opens under no master secret that was given
                           secrets.previous and repeat";
 
 async fn rewrap(config: Config, as_json: bool) -> anyhow::Result<bool> {
-    telemetry::start(&config.log);
+    let _telemetry = telemetry::start(&config.log);
     let on_terminal = std::io::stderr().is_terminal();
     let mut progress = |what: &'static str, done: u64| {
         if on_terminal {

@@ -34,6 +34,8 @@ pub enum Sealed {
     SignIn,
     /// What a creation answered, for the same request sent again.
     Answer,
+    /// What a browser keeps while somebody is at the console with a service key: the key.
+    Console,
     /// The hash of a service key.
     ServiceKey,
 }
@@ -56,6 +58,7 @@ struct Derived {
     signing_keys: RandomizedNonceKey,
     sign_ins: RandomizedNonceKey,
     answers: RandomizedNonceKey,
+    consoles: RandomizedNonceKey,
     service_keys: RandomizedNonceKey,
 }
 
@@ -329,6 +332,7 @@ impl Derived {
             sign_ins: sealing("sign-in"),
             service_keys: sealing("service key"),
             answers: sealing("answer"),
+            consoles: sealing("console"),
         }
     }
 
@@ -339,6 +343,7 @@ impl Derived {
             Sealed::SigningKey => &self.signing_keys,
             Sealed::SignIn => &self.sign_ins,
             Sealed::Answer => &self.answers,
+            Sealed::Console => &self.consoles,
             Sealed::ServiceKey => &self.service_keys,
         }
     }

@@ -30,7 +30,7 @@ pub use account::{
     Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
 };
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
-pub use audit::{ActorKind, AuditAction};
+pub use audit::{ActorKind, AuditAction, AuditCursor, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
 pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};

@@ -107,7 +107,7 @@ impl<'a> FromRequest<'a> for Visit {
 impl<'a> FromRequest<'a> for Posted {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let mut visit = <Visit as FromRequest>::from_request(request, body).await?;
-        if !is_from_own_page(&visit.site, request.headers()) {
+        if !is_from_own_page(&visit.site.origin(), request.headers()) {
             return Err(forged().into());
         }
         let fields = Fields::read(request, body).await?;
@@ -115,7 +115,7 @@ impl<'a> FromRequest<'a> for Posted {
         let is_known = Cookie::Browser.read(&visit.site, request.headers())?.is_some();
         let session = visit.session.as_ref().map(|session| session.id);
         let proof = fields.text("_token");
-        if !is_known || !visit.flows.is_form_proof(&visit.site, &visit.browser, session, proof) {
+        if !is_known || !visit.flows.is_form_proof(&visit.site.id, &visit.browser, session, proof) {
             return Err(forged().into());
         }
         visit.here = with_destination(&visit.here, &fields);
@@ -223,7 +223,7 @@ impl Visit {
     /// The page, with a status that says how it went.
     fn show_as(self, status: StatusCode, page: &Page) -> Result<Response> {
         let session = self.session.as_ref();
-        let token = self.flows.form_proof(&self.site, &self.browser, session.map(|session| session.id));
+        let token = self.flows.form_proof(&self.site.id, &self.browser, session.map(|session| session.id));
         let frame = Frame {
             site: &self.site,
             locale: self.locale,
@@ -250,7 +250,7 @@ impl Visit {
 }
 
 /// 303 (RFC 9110 §15.4.4): whatever the request was, the next one is a GET.
-fn see_other(to: &str, cookies: &[HeaderValue]) -> Response {
+pub(in crate::http) fn see_other(to: &str, cookies: &[HeaderValue]) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     // Made by us or by `Site::destination`: what is no header value is no destination either.
     let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
@@ -259,7 +259,7 @@ fn see_other(to: &str, cookies: &[HeaderValue]) -> Response {
     response
 }
 
-fn append(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
+pub(in crate::http) fn append(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
     for cookie in cookies {
         headers.append(header::SET_COOKIE, cookie.clone());
     }
@@ -279,7 +279,7 @@ pub(super) fn may_lack_cookies(site: &Site, request: &Request) -> bool {
         && !request.headers().contains_key(header::COOKIE)
 }
 
-fn forged() -> Problem {
+pub(in crate::http) fn forged() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "form_expired",

@@ -16,13 +16,13 @@ use super::support::TestApp;
 use super::support::app::{Answer, MANAGE};
 
 /// Whoever has the machine.
-fn operator() -> AdminCaller {
+pub(super) fn operator() -> AdminCaller {
     let administrator = Administrator { kind: AdministratorKind::Operator, scope: Scope::Admin };
     AdminCaller { administrator, ip: None, agent: None }
 }
 
 /// A new service key, as `doorcode service-key create --direct` makes it.
-async fn service_key(app: &TestApp, scope: Scope) -> (Uuid, String) {
+pub(super) async fn service_key(app: &TestApp, scope: Scope) -> (Uuid, String) {
     let plan = ServiceKeyPlan { name: format!("{} key", scope.as_str()), scope, expires_at: None };
     let request = AdminRequest { operation: "test", body: String::new(), key: None };
     let made = app.flows.make_service_key(&operator(), &plan, &request).await.unwrap();
