@@ -78,14 +78,27 @@ begin
            and (seen_before is null or u.last_sign_in_at < seen_before)
            and (banned is null or coalesce(u.banned_until > now(), false) = banned)
          order by u.email using ~<~ limit at_most;
+    elsif library is not null then
+        -- Few people: all of them first, or the planner goes through accounts until it has met enough of them.
+        return query
+        with staff as materialized (
+            select u.* from auth.users u
+             where u.id in (
+                   select s.user_id from public.library_staff s join public.libraries l on l.id = s.library_id
+                    where l.code = library and not s.is_deleted)
+        )
+        select u.* from staff u
+         where (after is null or (u.created_at, u.id) < (after_created_at, after))
+           and (wanted is null or u.id = wanted)
+           and (seen_after is null or u.last_sign_in_at >= seen_after)
+           and (seen_before is null or u.last_sign_in_at < seen_before)
+           and (banned is null or coalesce(u.banned_until > now(), false) = banned)
+         order by u.created_at desc, u.id desc limit at_most;
     else
         return query
         select u.* from auth.users u
          where (after is null or (u.created_at, u.id) < (after_created_at, after))
            and (wanted is null or u.id = wanted)
-           and (library is null or u.id in (
-                   select s.user_id from public.library_staff s join public.libraries l on l.id = s.library_id
-                    where l.code = library and not s.is_deleted))
            and (seen_after is null or u.last_sign_in_at >= seen_after)
            and (seen_before is null or u.last_sign_in_at < seen_before)
            and (banned is not true or u.banned_until > now())

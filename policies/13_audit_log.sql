@@ -4,7 +4,11 @@ alter table auth.audit_log enable row level security;
 alter table auth.audit_log force row level security;
 
 grant select, insert on auth.audit_log to doorcode_server;
-grant execute on function auth.prepare_audit_partitions(integer) to doorcode_server;
+-- Partitions, addresses that were kept long enough, months that were: functions of the owner, each bound to just that.
+grant execute on function auth.prepare_audit_partitions(integer), auth.audit_lasting(jsonb),
+    auth.begin_audit_clearing(timestamptz), auth.clear_audit_addresses(timestamptz, timestamptz),
+    auth.drop_audit_months(timestamptz, bigint, bytea, bytea)
+    to doorcode_server;
 
 drop policy if exists server_adds on auth.audit_log;
 create policy server_adds on auth.audit_log for insert to doorcode_server with check (true);

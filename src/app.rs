@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 pub use self::operation::{Documents, OpenDatabase, Operation, documents};
 pub use self::wiring::sites;
 use crate::config::Config;
-use crate::flows::{Flows, MailWorkers, SharedFlows, SigningKeysError};
+use crate::flows::{Flows, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
 use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
+use crate::telemetry::DbCounts;
 
 /// How long a dependency may take to answer at start before it is named as dead.
 const START_PATIENCE: Duration = Duration::from_secs(4);
@@ -75,9 +76,9 @@ pub enum StartError {
     /// The database could not be brought up to date.
     #[error("the database cannot be migrated")]
     Migrate(#[from] MigrateError),
-    /// `migrate` has nobody to be.
+    /// `migrate` or `key rewrap` has nobody to be.
     #[error(
-        "database.owner_url is not set: migrating needs the role that owns the tables (DOORCODE__DATABASE__OWNER_URL)"
+        "database.owner_url is not set: this needs the role that owns the tables (DOORCODE__DATABASE__OWNER_URL)"
     )]
     NoOwner,
     /// The signing keys cannot be used.
@@ -110,6 +111,8 @@ pub struct App {
     pages: Arc<Pages>,
     listener: TcpListener,
     inbox: Option<(TcpListener, Inbox)>,
+    /// Where metrics are served.
+    watch: Option<TcpListener>,
     mail: MailWorkers,
     connections: ConnectionLimits,
     grace: Duration,
@@ -131,20 +134,27 @@ impl App {
             }
             None => None,
         };
+        let metrics = wiring::metrics(config, &clock);
+        let watch = match config.server.metrics_listen {
+            Some(address) => {
+                Some(listen(address, "server.metrics_listen", "DOORCODE__SERVER__METRICS_LISTEN").await?)
+            }
+            None => None,
+        };
         let templates = Templates::parse()?;
         let pages = Arc::new(Pages::parse()?);
         let mailer = if let Some((_, inbox)) = &inbox {
             Mailer::Inbox(inbox.clone())
         } else {
             let smtp = wiring::smtp(config)?;
-            wiring::try_mail_server(&smtp, config).await;
+            metrics.mail.server_answered(wiring::try_mail_server(&smtp, config).await);
             Mailer::Smtp(smtp)
         };
         let keys = master_key::key_ring(config)?;
-        let codes = wiring::codes(config, clock.clone()).await?;
+        let codes = wiring::codes(config, clock.clone(), metrics.store.clone()).await?;
         let store = wiring::Database::open(config).await?;
-        let db = store.connect(config).await?;
-        let flows = Arc::new(wiring::flows(config, clock, keys, codes, db));
+        let db = store.connect(config, metrics.database.clone()).await?;
+        let flows = Arc::new(wiring::flows(config, metrics, clock, keys, codes, db));
         flows.load_signing_keys().await?;
         let mail = MailWorkers {
             flows: Arc::clone(&flows),
@@ -159,6 +169,7 @@ impl App {
             pages,
             listener,
             inbox,
+            watch,
             mail,
             connections: wiring::connection_limits(config),
             grace: Duration::from_secs(config.server.grace_secs),
@@ -187,6 +198,12 @@ impl App {
         self.inbox.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
+    /// Where metrics are served, if they are.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.watch.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// The development inbox, if there is one.
     #[must_use]
     pub fn inbox(&self) -> Option<Inbox> {
@@ -209,6 +226,12 @@ impl App {
         if let Some((listener, inbox)) = self.inbox {
             let (limits, stop) = (self.connections.clone(), self.flows.finishing.clone());
             let routes = http::inbox::routes(inbox);
+            self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
+        }
+        // Until the last request has been answered: a stop is something to watch too.
+        if let Some(listener) = self.watch {
+            let (limits, stop) = (self.connections.clone(), self.flows.finishing.clone());
+            let routes = http::watch::routes(Arc::clone(&self.flows));
             self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
         }
         let closing = CancellationToken::new();
@@ -245,6 +268,21 @@ async fn finish(flows: &Flows) {
 pub async fn migrate(config: &Config) -> Result<(), StartError> {
     let store = wiring::Database::open(config).await?;
     let outcome = store.migrate(config).await;
+    store.stop().await;
+    outcome
+}
+
+/// Encrypts everything at rest under the newest master secret; see [`flows::rewrap`].
+///
+/// # Errors
+/// A [`StartError`].
+pub async fn rewrap(
+    config: &Config,
+    progress: &mut (dyn FnMut(&'static str, u64) + Send),
+) -> Result<RewrapReport, StartError> {
+    let keys = master_key::key_ring(config)?;
+    let store = wiring::Database::open(config).await?;
+    let outcome = store.rewrap(config, &keys, progress).await;
     store.stop().await;
     outcome
 }
@@ -324,6 +362,7 @@ fn db_settings(config: &Config, url: secrecy::SecretString, embedded: bool) -> D
     }
 }
 
-fn connect(settings: &DbSettings, place: &str) -> Result<Db, StartError> {
-    Db::new(settings).map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
+fn connect(settings: &DbSettings, counts: DbCounts, place: &str) -> Result<Db, StartError> {
+    Db::new(settings, counts)
+        .map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
 }

@@ -106,7 +106,7 @@ impl Config {
         layers.relax();
         layers.problems.next_round();
         let names = layers.sites();
-        let config = Self {
+        let mut config = Self {
             server: layers.read("server", ServerConfig::read),
             log: layers.read("log", LogConfig::read),
             secrets: layers.read("secrets", SecretsConfig::read),
@@ -123,6 +123,7 @@ impl Config {
                 })
                 .collect(),
         };
+        config.log.format.settle(config.server.is_production());
         layers.problems.next_round();
         sites::judge_together(&config.sites, &mut layers.problems);
         if config.server.is_production() {

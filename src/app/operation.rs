@@ -11,6 +11,7 @@ use crate::flows::SharedFlows;
 use crate::http;
 use crate::ports::clock::Clock;
 use crate::ports::db::Db;
+use crate::telemetry::DbCounts;
 
 /// The configured database alone, for work beside a server or without one.
 pub struct OpenDatabase {
@@ -25,7 +26,7 @@ impl OpenDatabase {
     /// A [`StartError`].
     pub async fn open(config: &Config) -> Result<Self, StartError> {
         let store = wiring::Database::open(config).await?;
-        let db = store.connect(config).await?;
+        let db = store.connect(config, DbCounts::default()).await?;
         Ok(Self { db, store })
     }
 
@@ -55,10 +56,11 @@ impl Operation {
     /// A [`StartError`].
     pub async fn open(config: &Config, clock: Clock) -> Result<Self, StartError> {
         let keys = master_key::key_ring(config)?;
-        let codes = wiring::codes(config, clock.clone()).await?;
+        let metrics = wiring::metrics(config, &clock);
+        let codes = wiring::codes(config, clock.clone(), metrics.store.clone()).await?;
         let store = wiring::Database::open(config).await?;
-        let db = store.connect(config).await?;
-        let flows = Arc::new(wiring::flows(config, clock, keys, codes, db));
+        let db = store.connect(config, metrics.database.clone()).await?;
+        let flows = Arc::new(wiring::flows(config, metrics, clock, keys, codes, db));
         flows.load_signing_keys().await?;
         Ok(Self { flows, store })
     }
@@ -90,9 +92,10 @@ pub struct Documents {
 /// Never in practice: nothing is connected to.
 pub async fn documents(config: &Config) -> Result<Documents, StartError> {
     let nowhere = SecretString::from("postgres://nobody@127.0.0.1:1/nothing");
-    let db = connect(&db_settings(config, nowhere, false), "nowhere")?;
     let clock = Clock::System;
+    let metrics = wiring::metrics(config, &clock);
+    let db = connect(&db_settings(config, nowhere, false), metrics.database.clone(), "nowhere")?;
     let codes = wiring::memory_codes(config, clock.clone());
-    let flows = Arc::new(wiring::flows(config, clock, KeyRing::new(&[0; 32], &[]), codes, db));
+    let flows = Arc::new(wiring::flows(config, metrics, clock, KeyRing::new(&[0; 32], &[]), codes, db));
     Ok(Documents { public: http::document(&flows), admin: http::admin_document(&flows) })
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -11,16 +12,17 @@ use tokio_util::task::TaskTracker;
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{KeyRing, Site, Sites};
-use crate::flows::{Flows, GateMemory, KeyKeeping};
+use crate::flows::{self, Flows, GateMemory, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, fill_demo, migrate};
+use crate::ports::db::{Db, Vault, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 use crate::ports::tokens::Tokens;
+use crate::telemetry::{DbCounts, LimitCounts, Metrics, StoreCounts};
 
 /// The database, as it is run.
 pub(super) enum Database {
@@ -52,7 +54,7 @@ impl Database {
     }
 
     /// A pool under the server's own role, on a schema that is found up to date.
-    pub(super) async fn connect(&self, config: &Config) -> Result<Db, StartError> {
+    pub(super) async fn connect(&self, config: &Config, counts: DbCounts) -> Result<Db, StartError> {
         let (url, place) = match self {
             Self::Served => (config.database.url.clone(), config.database.redacted_url()),
             #[cfg(feature = "embedded")]
@@ -62,7 +64,7 @@ impl Database {
             self.migrate(config).await?;
         }
         let embedded = config.database.is_embedded();
-        let db = connect(&db_settings(config, url, embedded), &place)?;
+        let db = connect(&db_settings(config, url, embedded), counts, &place)?;
         patiently("database", &place, "database.url", db.check()).await?;
         Ok(db)
     }
@@ -90,6 +92,30 @@ impl Database {
         }
     }
 
+    /// Encrypts everything at rest under the newest master secret.
+    pub(super) async fn rewrap(
+        &self,
+        config: &Config,
+        keys: &KeyRing,
+        progress: &mut (dyn FnMut(&'static str, u64) + Send),
+    ) -> Result<RewrapReport, StartError> {
+        let (url, place, setting) = match self {
+            Self::Served => {
+                let owner = config.database.owner_url.clone().ok_or(StartError::NoOwner)?;
+                (owner, config.database.redacted_url(), "database.owner_url")
+            }
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => {
+                (server.owner_url(), config.database.data_dir.display().to_string(), "database.data_dir")
+            }
+        };
+        let failed = |error| super::dead_or_unusable("database", place.clone(), setting, error);
+        let mut vault = Vault::open(&url).await.map_err(failed)?;
+        let report = flows::rewrap(keys, &mut vault, progress).await.map_err(failed)?;
+        vault.close().await;
+        Ok(report)
+    }
+
     pub(super) async fn stop(self) {
         match self {
             Self::Served => {}
@@ -106,8 +132,20 @@ impl Database {
     }
 }
 
+/// What is counted, from now on.
+pub(super) fn metrics(config: &Config, clock: &Clock) -> Arc<Metrics> {
+    Arc::new(Metrics::new(clock.now(), config.sites.keys().map(String::as_str)))
+}
+
 /// The stories, on their ports.
-pub(super) fn flows(config: &Config, clock: Clock, keys: KeyRing, codes: Codes, db: Db) -> Flows {
+pub(super) fn flows(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    keys: KeyRing,
+    codes: Codes,
+    db: Db,
+) -> Flows {
     Flows {
         sites: sites(config),
         keys,
@@ -115,8 +153,10 @@ pub(super) fn flows(config: &Config, clock: Clock, keys: KeyRing, codes: Codes, 
         db,
         tokens: Tokens::default(),
         key_keeping: key_keeping(config),
-        limits: client_limits(config),
+        limits: client_limits(config, metrics.limits.clone()),
         gate_memory: GateMemory::default(),
+        started_at: clock.now(),
+        metrics,
         clock,
         code_life: Duration::from_secs(config.codes.ttl_secs),
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
@@ -143,7 +183,7 @@ pub(super) fn memory_codes(config: &Config, clock: Clock) -> Codes {
     Codes::Memory(MemoryCodes::new(code_limits(config), clock))
 }
 
-pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartError> {
+pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) -> Result<Codes, StartError> {
     if config.redis.is_memory() {
         return Ok(memory_codes(config, clock));
     }
@@ -156,7 +196,7 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
         limits: code_limits(config),
     };
     patiently("Redis", &place, "redis.url", async {
-        let codes = Codes::Redis(Box::new(RedisCodes::new(settings)?));
+        let codes = Codes::Redis(Box::new(RedisCodes::new(settings, counts)?));
         codes.check().await?;
         Ok(codes)
     })
@@ -205,15 +245,16 @@ pub(super) fn key_keeping(config: &Config) -> KeyKeeping {
     )
 }
 
-pub(super) fn client_limits(config: &Config) -> Limits {
+pub(super) fn client_limits(config: &Config, counts: LimitCounts) -> Limits {
     // The configuration has been checked: no limit is zero.
     let number = |limit: u32| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
-    Limits::new(&ClientLimits {
+    let limits = ClientLimits {
         window: Duration::from_secs(config.limits.window_secs),
         code_requests: number(config.limits.code_requests),
         verifies: number(config.limits.verifies),
         refreshes: number(config.limits.refreshes),
-    })
+    };
+    Limits::new(&limits, counts)
 }
 
 pub(super) fn inbox_address(config: &Config) -> Option<SocketAddr> {
@@ -270,18 +311,22 @@ pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
     }
 }
 
-/// Says so if the mail server does not answer; codes wait in the queue meanwhile.
-pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) {
+/// Whether the mail server answers. If not, that is logged; codes wait in the queue meanwhile.
+pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) -> bool {
     let place = format!("{}:{}", config.mail.smtp_host, config.mail.smtp_port);
     match tokio::time::timeout(super::START_PATIENCE, smtp.check()).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 place,
                 "the mail server does not answer: mails wait until it does, or until their codes end (mail.smtp_host)"
             );
+            false
         }
-        Err(_) => tracing::warn!(place, "the mail server does not answer in time (mail.smtp_host)"),
+        Err(_) => {
+            tracing::warn!(place, "the mail server does not answer in time (mail.smtp_host)");
+            false
+        }
     }
 }

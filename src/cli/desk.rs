@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use doorcode::config::{ClientSettings, Config};
-use doorcode::telemetry;
+use doorcode::telemetry::{self, Telemetry};
 use poem::http::Method;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -49,6 +49,8 @@ pub(super) struct Desk {
     transport: Transport,
     json: bool,
     yes: bool,
+    /// Writes the log to its end, where there is one.
+    telemetry: Option<Telemetry>,
 }
 
 /// The API said no.
@@ -63,9 +65,10 @@ pub(super) struct Refused {
 impl Access {
     pub(super) async fn open(self, config: Option<&Path>, json: bool) -> anyhow::Result<Desk> {
         let yes = self.yes;
+        let mut telemetry = None;
         let transport = if self.direct {
             let config = Config::load(config).map_err(ConfigProblems)?;
-            telemetry::start(&config.log);
+            telemetry = Some(telemetry::start(&config.log));
             Transport::Direct(Box::new(Direct::open(&config).await?))
         } else {
             let settings = ClientSettings::from_environment();
@@ -82,7 +85,7 @@ impl Access {
             ))?;
             Transport::Http(Http::new(&server, key)?)
         };
-        Ok(Desk { transport, json, yes })
+        Ok(Desk { transport, json, yes, telemetry })
     }
 }
 
@@ -99,6 +102,7 @@ fn key_from(file: &Path) -> anyhow::Result<SecretString> {
 impl Desk {
     pub(super) async fn close(self) {
         self.transport.close().await;
+        drop(self.telemetry);
     }
 
     /// Calls, and takes no refusal for an answer.

@@ -42,7 +42,7 @@ enum FormatName {
 impl ExportCommand {
     pub(super) async fn run(self, config: Config, json: bool) -> anyhow::Result<()> {
         let Self::Users(arguments) = self;
-        telemetry::start(&config.log);
+        let _telemetry = telemetry::start(&config.log);
         let database = OpenDatabase::open(&config).await?;
         let outcome = export(&arguments, &database, json).await;
         database.close().await;

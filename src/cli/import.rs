@@ -68,7 +68,7 @@ impl ImportCommand {
         if !arguments.dry_run && !arguments.yes && !may_ask {
             return Err(Usage("there is no terminal to ask on: say --dry-run to look, --yes to do it").into());
         }
-        telemetry::start(&config.log);
+        let _telemetry = telemetry::start(&config.log);
         let database = OpenDatabase::open(&config).await?;
         let outcome = import(&arguments, &database, json).await;
         database.close().await;

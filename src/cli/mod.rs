@@ -10,6 +10,7 @@ mod documents;
 mod exit;
 mod export;
 mod import;
+mod key;
 mod output;
 mod preview;
 mod progress;
@@ -76,6 +77,9 @@ enum Command {
     /// Write everything of a kind to a file
     #[command(subcommand)]
     Export(export::ExportCommand),
+    /// Look after the keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Look at the mails
     #[command(subcommand)]
     Mail(preview::MailCommand),
@@ -131,6 +135,7 @@ pub(crate) fn main() -> ExitCode {
         Command::ServiceKey(group) => run(group.work(file, json, service_key::ServiceKeyCommand::run)),
         Command::Import(command) => with_config(file, |config| run(command.run(config, json))),
         Command::Export(command) => with_config(file, |config| run(command.run(config, json))),
+        Command::Key(command) => with_config(file, |config| command.run(config, json)),
         Command::Mail(command) => finish(command.run()),
         Command::Pages(command) => finish(command.run()),
         Command::Openapi(document) => with_config(file, |config| run(document.run(config))),

@@ -20,6 +20,9 @@ pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4
 /// What an address to listen on must look like.
 pub(super) const LISTEN: &str = "an IP address with a port, such as 127.0.0.1:8080";
 
+/// The same for a listener that there need not be.
+const LISTEN_OR_NOT: &str = "nothing, or an IP address with a port, such as 127.0.0.1:9464";
+
 /// What the server is used for. `DOORCODE__SERVER__ENVIRONMENT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,6 +45,9 @@ pub struct ServerConfig {
     pub environment: Environment,
     /// Where HTTP is served. `DOORCODE__SERVER__LISTEN`.
     pub listen: SocketAddr,
+    /// Where metrics and the state of the server are shown to those who run it; `None` for nowhere.
+    /// `DOORCODE__SERVER__METRICS_LISTEN`.
+    pub metrics_listen: Option<SocketAddr>,
     /// Host values, in lower case, on which any site can be called by its publishable key.
     /// `DOORCODE__SERVER__SHARED_HOSTS`.
     pub shared_hosts: Vec<String>,
@@ -83,6 +89,12 @@ impl ServerConfig {
         Self {
             environment: from.word("environment"),
             listen: from.parsed("listen", LISTEN, |text| text.parse().ok()).unwrap_or(NOWHERE),
+            metrics_listen: from
+                .parsed("metrics_listen", LISTEN_OR_NOT, |text| match text {
+                    "" => Some(None),
+                    text => text.parse().ok().map(Some),
+                })
+                .flatten(),
             shared_hosts: from.list("shared_hosts", "a host or host:port", parse_host),
             trusted_proxies: from.list(
                 "trusted_proxies",
@@ -130,17 +142,28 @@ pub enum LogFormat {
     Text,
     /// For log collectors: one object a line.
     Json,
+    /// JSON in production, text elsewhere.
+    Auto,
 }
 
 impl Word for LogFormat {
-    const WORDS: &'static str = "text or json";
+    const WORDS: &'static str = "text, json or auto";
     const STAND_IN: Self = Self::Text;
+}
+
+impl LogFormat {
+    /// What `auto` comes to on such a server.
+    pub(super) fn settle(&mut self, is_production: bool) {
+        if *self == Self::Auto {
+            *self = if is_production { Self::Json } else { Self::Text };
+        }
+    }
 }
 
 /// `[log]`
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// Form of the log. `DOORCODE__LOG__FORMAT`.
+    /// Form of the log; in a configuration that was read never `auto`. `DOORCODE__LOG__FORMAT`.
     pub format: LogFormat,
     /// A level, or directives as `tracing_subscriber::EnvFilter` takes them. `DOORCODE__LOG__FILTER`.
     pub filter: String,

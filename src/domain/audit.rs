@@ -3,6 +3,11 @@
 //! Both lists are closed. What is written here is what a search can ask for and what the documentation can promise, so a
 //! statement or trigger that writes another word fails a test.
 
+use chrono::{DateTime, Utc};
+use data_encoding::BASE64URL_NOPAD;
+use serde_json::Value;
+use uuid::Uuid;
+
 /// Makes an enum of words with both directions of their spelling.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident { $($(#[$what:meta])* $variant:ident = $word:literal,)+ }) => {
@@ -165,6 +170,10 @@ words! {
         UsersExported = "users_exported",
         /// A signing key was made and is published.
         SigningKeyMade = "signing_key_made",
+        /// An administrator wants the next signing key to sign as soon as it may.
+        SigningKeyHastened = "signing_key_hastened",
+        /// The private part of a signing key was encrypted anew, under another master secret.
+        SigningKeyRewrapped = "signing_key_rewrapped",
         /// A signing key signs from now on.
         SigningKeyActivated = "signing_key_activated",
         /// A signing key signs no more and still verifies.
@@ -184,6 +193,90 @@ words! {
     }
 }
 
+/// An event, as it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditRecord {
+    /// Names it.
+    pub id: Uuid,
+    /// When it happened.
+    pub created_at: DateTime<Utc>,
+    /// What kind of actor it was: a word of [`ActorKind`], or one of a newer version of the server.
+    pub actor_kind: String,
+    /// Who it was, unless nobody knew, there is but one of the kind, or they were forgotten.
+    pub actor_id: Option<Uuid>,
+    /// What happened: a word of [`AuditAction`], or one of a newer version of the server.
+    pub action: String,
+    /// To whom or what.
+    pub target_id: Option<Uuid>,
+    /// The session concerned.
+    pub session_id: Option<Uuid>,
+    /// Where.
+    pub site: Option<String>,
+    /// The client's address, until it is cleared.
+    pub ip: Option<String>,
+    /// What the client called itself, until it is cleared.
+    pub agent: Option<String>,
+    /// What else there is to say.
+    pub details: Value,
+}
+
+/// Which events somebody looks for. What is not set is not asked about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// By whom.
+    pub actor: Option<Uuid>,
+    /// By which kind of actor.
+    pub actor_kind: Option<ActorKind>,
+    /// What.
+    pub action: Option<AuditAction>,
+    /// To whom or what.
+    pub target: Option<Uuid>,
+    /// Where.
+    pub site: Option<String>,
+    /// Not before.
+    pub since: Option<DateTime<Utc>>,
+    /// Before.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// A place in the log: what comes next, going back in time, comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditCursor {
+    /// When the last event seen happened.
+    pub created_at: DateTime<Utc>,
+    /// Which it was.
+    pub id: Uuid,
+}
+
+impl AuditCursor {
+    /// Reads a cursor as it was handed out. `None` for everything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+        let (micros, id) = bytes.split_first_chunk::<8>()?;
+        Some(Self {
+            created_at: DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?,
+            id: Uuid::from_slice(id).ok()?,
+        })
+    }
+
+    /// The cursor for its holder to send back.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let micros = self.created_at.timestamp_micros().to_be_bytes();
+        BASE64URL_NOPAD.encode(&[micros.as_slice(), self.id.as_bytes()].concat())
+    }
+}
+
+/// A part of the log, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditPart {
+    /// The events.
+    pub items: Vec<AuditRecord>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<AuditCursor>,
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -201,5 +294,16 @@ mod tests {
         let words: BTreeSet<_> = AuditAction::ALL.iter().map(|action| action.as_str()).collect();
         assert_eq!(words.len(), AuditAction::ALL.len());
         assert_eq!((AuditAction::parse("Login"), ActorKind::parse("")), (None, None));
+    }
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was_handed_out_and_nothing_else_is_one() {
+        let at = DateTime::from_timestamp_micros(1_795_220_476_123_456).unwrap();
+        let cursor = AuditCursor { created_at: at, id: Uuid::from_u128(9) };
+        let text = cursor.encode();
+        assert_eq!(AuditCursor::parse(&text), Some(cursor));
+        for other in ["", "x", &text[1..], &format!("{text}AA")] {
+            assert_eq!(AuditCursor::parse(other), None, "{other}");
+        }
     }
 }

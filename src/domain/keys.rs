@@ -7,7 +7,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
-use aws_lc_rs::{constant_time, hkdf, hmac};
+use aws_lc_rs::{constant_time, digest, hkdf, hmac};
 
 use super::{BrowserId, EmailAddress, ServiceKey, SessionId, SignInCode, Slot};
 
@@ -34,6 +34,10 @@ pub enum Sealed {
     SignIn,
     /// What a creation answered, for the same request sent again.
     Answer,
+    /// What a browser keeps while somebody is at the console with a service key: the key.
+    Console,
+    /// The hash of a service key.
+    ServiceKey,
 }
 
 /// A text that could not be opened: tampered with, of another purpose, or sealed under an unknown master.
@@ -49,12 +53,13 @@ struct Derived {
     cookies: hmac::Key,
     forms: hmac::Key,
     secrets: hmac::Key,
-    service_keys: hmac::Key,
     mail_jobs: RandomizedNonceKey,
     challenges: RandomizedNonceKey,
     signing_keys: RandomizedNonceKey,
     sign_ins: RandomizedNonceKey,
     answers: RandomizedNonceKey,
+    consoles: RandomizedNonceKey,
+    service_keys: RandomizedNonceKey,
 }
 
 impl KeyRing {
@@ -176,19 +181,20 @@ impl KeyRing {
         self.all().map(move |keys| (secret_name(keys, site, secret), link_text(keys, site, slot, secret)))
     }
 
-    /// The keyed hash under which a service key is stored.
-    #[must_use]
-    pub fn service_key_mac(&self, key: &ServiceKey) -> [u8; 32] {
-        let mut out = [0; 32];
-        out.copy_from_slice(service_key_tag(&self.newest, key).as_ref());
-        out
+    /// A service key as it is stored: its hash, sealed. Whoever reads it learns no key, whoever can write it makes none that
+    /// works, and unlike a keyed hash it can be taken over by the next master.
+    ///
+    /// # Errors
+    /// [`NotOurs`] only if the system has no randomness.
+    pub fn seal_service_key(&self, key: &ServiceKey) -> Result<Vec<u8>, NotOurs> {
+        self.seal(Sealed::ServiceKey, &key.id.to_string(), service_key_digest(key).as_ref())
     }
 
-    /// Whether a stored hash is this service key's, under any master of the ring.
+    /// Whether what is stored is this service key, sealed under any master of the ring.
     #[must_use]
     pub fn knows_service_key(&self, key: &ServiceKey, stored: &[u8]) -> bool {
-        self.all().any(|keys| {
-            constant_time::verify_slices_are_equal(service_key_tag(keys, key).as_ref(), stored).is_ok()
+        self.open(Sealed::ServiceKey, &key.id.to_string(), stored).is_ok_and(|known| {
+            constant_time::verify_slices_are_equal(service_key_digest(key).as_ref(), &known).is_ok()
         })
     }
 
@@ -320,12 +326,13 @@ impl Derived {
             cookies: signing("cookie mac"),
             forms: signing("form mac"),
             secrets: signing("secret tag"),
-            service_keys: signing("service key mac"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),
             sign_ins: sealing("sign-in"),
+            service_keys: sealing("service key"),
             answers: sealing("answer"),
+            consoles: sealing("console"),
         }
     }
 
@@ -336,6 +343,8 @@ impl Derived {
             Sealed::SigningKey => &self.signing_keys,
             Sealed::SignIn => &self.sign_ins,
             Sealed::Answer => &self.answers,
+            Sealed::Console => &self.consoles,
+            Sealed::ServiceKey => &self.service_keys,
         }
     }
 }
@@ -371,8 +380,9 @@ fn cookie_tag(keys: &Derived, site: &str, session: SessionId) -> hmac::Tag {
     mac(&keys.cookies, &[site.as_bytes(), session.0.as_bytes()])
 }
 
-fn service_key_tag(keys: &Derived, key: &ServiceKey) -> hmac::Tag {
-    mac(&keys.service_keys, &[key.id.as_bytes(), &key.secret])
+/// 256 random bits need no slow hash.
+fn service_key_digest(key: &ServiceKey) -> digest::Digest {
+    digest::digest(&digest::SHA256, &key.secret)
 }
 
 fn form_tag(keys: &Derived, site: &str, browser: &BrowserId, session: Option<SessionId>) -> hmac::Tag {

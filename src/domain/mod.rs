@@ -30,7 +30,7 @@ pub use account::{
     Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
 };
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
-pub use audit::{ActorKind, AuditAction};
+pub use audit::{ActorKind, AuditAction, AuditCursor, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
 pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
@@ -42,7 +42,8 @@ pub use gate::{
 pub use import::{ImportRecord, ImportRules, LeftOut, Newcomer, Outcome, SourceId, Tally};
 pub use keys::{AddressTag, KeyRing};
 pub use library::{
-    AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,
+    AccessRequest, Invitation, Library, LibraryRecord, MAX_PAGE, Offer, Page, Role, StaffChange, StaffEntry,
+    StaffRecord,
 };
 pub use locale::Locale;
 pub use look::{Color, Logo, Look, READABLE};

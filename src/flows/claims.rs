@@ -14,6 +14,7 @@ use crate::domain::keys::{MAC_LENGTH, Sealed};
 use crate::domain::{BrowserId, EmailAddress, SignInCode, Site, Slot};
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof};
 use crate::ports::{Dependency, PortError};
+use crate::telemetry::CodeCheck;
 
 impl Flows {
     /// Runs a story to its end even if the client hangs up: it must not leave a claim between its two halves.
@@ -80,7 +81,14 @@ impl Flows {
     }
 
     async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Option<Claim>, PortError> {
-        match self.codes.claim(claim).await? {
+        let claimed = self.codes.claim(claim).await;
+        let outcome = match &claimed {
+            Ok(Claimed::Claim(_)) => CodeCheck::Accepted,
+            Ok(Claimed::Refused) => CodeCheck::Refused,
+            Err(_) => CodeCheck::Failed,
+        };
+        self.metrics.codes.checked(claim.site, claim.slot.as_str(), outcome);
+        match claimed? {
             Claimed::Claim(claim) => Ok(Some(claim)),
             Claimed::Refused => Ok(None),
         }

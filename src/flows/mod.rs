@@ -5,11 +5,13 @@
 
 mod account;
 mod admin;
+mod audit;
 mod browser_session;
 mod change_email;
 mod change_keys;
 mod claims;
 mod confirm_link;
+mod console;
 mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
@@ -24,11 +26,13 @@ mod profile;
 mod prove_email;
 mod refresh;
 mod request_code;
+mod rewrap;
 mod sealed;
 mod send_code;
 mod sign_in_progress;
 mod sign_out;
 mod signing_keys;
+mod survey;
 mod verify_code;
 
 use std::net::IpAddr;
@@ -44,11 +48,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
-pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
+pub use self::admin::{
+    AdminCaller, AdminError, LibraryPlan, MadeServiceKey, Person, Request as AdminRequest, ServiceKeyPlan,
+    StaffPlan,
+};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::change_keys::KeyRotation;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
+pub use self::console::{ConsoleEntry, ConsoleError, ConsoleKey};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
 pub use self::export_users::{ExportError, export_users};
@@ -61,19 +69,24 @@ pub use self::profile::{Caller, LibraryError};
 pub use self::prove_email::{EmailChangeStep, ProveEmailChange, ProveEmailError};
 pub use self::refresh::RefreshError;
 pub use self::request_code::{RequestCode, RequestCodeError};
+pub use self::rewrap::{RewrapReport, Rewrapped, rewrap};
 pub use self::sign_in_progress::SignInProgress;
 pub use self::sign_out::SignOutError;
 pub use self::signing_keys::{KeyKeeping, SigningKeysError};
+pub use self::survey::{SiteKeysFound, Survey};
 pub use self::verify_code::{Presented, Purpose, VerifyCode, VerifyCodeError};
 use crate::domain::{KeyRing, Locale, SessionId, Site, Sites, User};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
 use crate::ports::db::Db;
-pub use crate::ports::db::{EndSessions, KeyActor, RevokedKey};
+pub use crate::ports::db::{
+    EndSessions, KeyActor, LibraryChange, LibraryFilter, RevokedKey, StaffFilter, StaffUpdate,
+};
 use crate::ports::limits::Limits;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};
+use crate::telemetry::Metrics;
 
 /// The ports a story may use.
 #[derive(Debug)]
@@ -94,6 +107,10 @@ pub struct Flows {
     pub limits: Limits,
     /// Who was found at the gate in the last second.
     pub gate_memory: GateMemory,
+    /// When the server started.
+    pub started_at: DateTime<Utc>,
+    /// What is counted of all this.
+    pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
     /// Life of a code: what the mail says.

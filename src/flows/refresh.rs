@@ -9,6 +9,7 @@ use crate::ports::PortError;
 use crate::ports::db::{RefreshSession, Refreshed};
 use crate::ports::limits::Act;
 use crate::ports::tokens::TokenError;
+use crate::telemetry::{Refresh, SessionEnd};
 
 /// Why a session does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,17 @@ impl Flows {
         text: &str,
         visitor: &Visitor,
     ) -> Result<SignedIn, RefreshError> {
+        let outcome = self.count_and_refresh(site, text, visitor).await;
+        self.metrics.sessions.refreshed(&site.id, counted(&outcome));
+        outcome
+    }
+
+    async fn count_and_refresh(
+        &self,
+        site: &Arc<Site>,
+        text: &str,
+        visitor: &Visitor,
+    ) -> Result<SignedIn, RefreshError> {
         self.limits.count(Act::Refresh, visitor.ip).map_err(RefreshError::ClientLimited)?;
         let token = RefreshToken::parse(text, &site.id, &self.keys)?;
         let refreshed = self
@@ -79,9 +91,24 @@ impl Flows {
             Refreshed::Banned => Err(RefreshError::Banned),
             Refreshed::Overtaken => Err(RefreshError::Overtaken),
             Refreshed::Reused => {
+                self.metrics.sessions.ended(SessionEnd::Stolen, 1);
                 tracing::warn!(session.id = %token.session, site = site.id, "an old refresh token was used again: session ended");
                 Err(RefreshError::Reused)
             }
         }
+    }
+}
+
+fn counted(outcome: &Result<SignedIn, RefreshError>) -> Refresh {
+    match outcome {
+        Ok(_) => Refresh::Refreshed,
+        Err(RefreshError::ClientLimited(_)) => Refresh::Limited,
+        Err(RefreshError::Token(_)) => Refresh::BadToken,
+        Err(RefreshError::NoSession) => Refresh::NoSession,
+        Err(RefreshError::Idle | RefreshError::TooOld) => Refresh::Expired,
+        Err(RefreshError::Banned) => Refresh::Banned,
+        Err(RefreshError::Reused) => Refresh::Reused,
+        Err(RefreshError::Overtaken) => Refresh::Overtaken,
+        Err(RefreshError::NoSigningKey(_) | RefreshError::Unavailable(_)) => Refresh::Failed,
     }
 }

@@ -124,6 +124,8 @@ impl Flows {
             Ok(Opened::Session(id, opened_at, user)) => {
                 // The session exists, whatever becomes of this: the person need not wait for it.
                 self.spend_later(claim);
+                // Both times are the statement's own.
+                self.metrics.sessions.opened(&site.id, user.created_at == opened_at);
                 let session = OpenedSession { id, opened_at, counter: 0 };
                 return Ok(self.signed_in(site, *user, &session).await?);
             }

@@ -1,7 +1,7 @@
 //! What holds for every answer: a deadline, errors in one shape, protective headers, one line in the log.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use http_body_util::combinators::BoxBody;
@@ -15,10 +15,24 @@ use uuid::Uuid;
 
 use super::auth::render;
 use super::site::text;
-use super::{HttpSettings, Problem};
-use super::{admin, library};
+use super::{HttpSettings, Problem, admin, library};
+use crate::domain::Site;
+use crate::flows::SharedFlows;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The site that a request turns out to be for, noted for the log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NotedSite(Arc<OnceLock<Arc<Site>>>);
+
+impl NotedSite {
+    pub(super) fn note(request: &Request, site: &Arc<Site>) {
+        if let Some(noted) = request.data::<Self>() {
+            // Asked twice, a request is for the same site both times.
+            let _ = noted.0.set(Arc::clone(site));
+        }
+    }
+}
 
 /// The id of a request, for pages that show it.
 #[derive(Debug, Clone)]
@@ -106,6 +120,10 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
     let started = Instant::now();
     let id = request_id(request.headers());
     request.set_data(RequestId(id.clone()));
+    let site = NotedSite::default();
+    request.set_data(site.clone());
+    let counts = request.data::<SharedFlows>().map(|flows| flows.metrics.http.clone()).unwrap_or_default();
+    let in_flight = counts.begin();
     let strict = request.data::<Arc<HttpSettings>>().is_some_and(|settings| settings.strict_transport);
     let method = request.method().clone();
     if method == Method::HEAD {
@@ -120,14 +138,18 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
         };
         let operation = response.data::<OperationId>().map_or("-", |operation| operation.0);
         let status = response.status().as_u16();
+        let elapsed = started.elapsed();
+        counts.answered(operation, method.as_str(), status, elapsed);
         // Tenths of a millisecond: what is below is noise.
-        let elapsed_ms = (started.elapsed().as_secs_f64() * 1e4).round() / 10.0;
+        let elapsed_ms = (elapsed.as_secs_f64() * 1e4).round() / 10.0;
         let code = text(response.headers(), "x-sb-error-code");
-        tracing::info!(%method, operation, status, code, elapsed_ms, "answered");
+        let site = site.0.get().map(|site| site.id.as_str());
+        tracing::info!(%method, operation, status, site, code, elapsed_ms, "answered");
         response
     }
     .instrument(span)
     .await;
+    drop(in_flight);
     protect(response.headers_mut(), &id, strict);
     if method == Method::HEAD {
         drop_content(&mut response);

@@ -4,6 +4,7 @@ mod admin;
 mod admission;
 mod auth;
 mod body;
+mod console;
 mod cors;
 mod edge;
 mod forward_auth;
@@ -17,6 +18,7 @@ mod serve;
 mod site;
 mod timestamp;
 mod visitor;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +71,7 @@ pub fn routes(
 ) -> impl Endpoint<Output = Response> {
     let settings = Arc::new(settings);
     // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
-    pages::add(Route::new())
+    console::add(pages::add(Route::new()))
         .at("/openapi.json", poem::get(openapi::show))
         .at("/admin/openapi.json", poem::get(admin::show))
         .nest(admin::PATH, admin::service(&flows))
@@ -82,6 +84,7 @@ pub fn routes(
         .around(edge::answer_problems)
         .around(cors::allow)
         .around(edge::log_and_protect)
+        .data(console::AdminApi::of(&flows))
         .data(flows)
         .data(pages)
         .data(settings)

@@ -1,6 +1,7 @@
 //! Signing keys follow each other, on every replica, and nobody is signed out by it.
 
 mod acts;
+mod masters;
 mod rotation;
 
 use doorcode::domain::{KeyState, SigningKey};

@@ -13,6 +13,16 @@ use super::support::libraries::{Libraries, management, reading};
 /// [`statements`]. Everybody acts on the library north, the owner of an inactive library on theirs.
 const MATRIX: &str = "
                    anon nobody reader  other volunt librar manage own@rd  owner   term   gone closed service server
+auth.audit_chain
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+auth.audit_checkpoints
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
 auth.audit_log
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
@@ -135,6 +145,8 @@ fn callers(people: &Libraries) -> Vec<(&'static str, &'static str, Value)> {
         ("service", "service_role", json!({"role": "service_role", "sub": people.bystander})),
         // The sign-in server itself, outside of anybody's request.
         ("server", "doorcode_server", json!({})),
+        // An administrator's request on libraries.
+        ("admin", "doorcode_admin", json!({"role": "doorcode_admin", "actor_kind": "service_key"})),
     ]
 }
 
@@ -228,7 +240,7 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
         (
             "public.user_profiles",
             [
-                "select * from public.user_profiles".into(),
+                "select id, email from public.user_profiles".into(),
                 format!("insert into public.user_profiles (id, email) values ('{new}', 'x@example.org')"),
                 "update public.user_profiles set bio = 'x'".into(),
                 "delete from public.user_profiles".into(),
@@ -273,6 +285,28 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
                     .into(),
                 "update auth.signing_keys set state = 'gone'".into(),
                 "delete from auth.signing_keys".into(),
+            ],
+        ),
+        (
+            "auth.audit_chain",
+            [
+                "select * from auth.audit_chain".into(),
+                "insert into auth.audit_chain (seq, event_id, event_at, parts, link)
+                 select seq + 1, gen_random_uuid(), now(), parts, link from auth.audit_chain"
+                    .into(),
+                "update auth.audit_chain set link = link".into(),
+                "delete from auth.audit_chain".into(),
+            ],
+        ),
+        (
+            "auth.audit_checkpoints",
+            [
+                "select * from auth.audit_checkpoints".into(),
+                "insert into auth.audit_checkpoints (seq, link, dropped_before, mac)
+                 values (9, decode(repeat('00', 32), 'hex'), now(), decode(repeat('00', 32), 'hex'))"
+                    .into(),
+                "update auth.audit_checkpoints set dropped_before = now()".into(),
+                "delete from auth.audit_checkpoints".into(),
             ],
         ),
         (
@@ -322,7 +356,7 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             [
                 "select * from auth.service_keys".into(),
                 format!(
-                    "insert into auth.service_keys (id, name, scope, secret_mac)
+                    "insert into auth.service_keys (id, name, scope, sealed_hash)
                      values ('{new}', 'x', 'read', sha256('x'))"
                 ),
                 "update auth.service_keys set revoked_at = now()".into(),
@@ -365,9 +399,13 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');
-             insert into auth.service_keys (id, name, scope, secret_mac) values ('{0}', 'x', 'read', sha256('x'));
+             insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
              insert into auth.imports (source) values (sha256('x'));
+             insert into auth.audit_chain (seq, event_id, event_at, parts, link)
+                 values (1, gen_random_uuid(), now(), decode(repeat('00', 112), 'hex'), decode(repeat('00', 32), 'hex'));
+             insert into auth.audit_checkpoints (seq, link, dropped_before, mac)
+                 select seq, link, now(), link from auth.audit_chain;
              truncate auth.audit_log;
              insert into auth.audit_log (action, actor_id) values ('login', '{0}')",
             people.reader

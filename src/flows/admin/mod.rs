@@ -3,15 +3,20 @@
 //! How far an administrator's scope must reach is said where an operation is described, and checked there, before a
 //! flow is called.
 
+mod access_requests;
+mod libraries;
 mod once;
 mod service_keys;
 mod sessions;
+mod staff;
 mod users;
 
 use std::net::IpAddr;
 
+pub use self::libraries::LibraryPlan;
 pub use self::once::Request;
 pub use self::service_keys::{MadeServiceKey, ServiceKeyPlan};
+pub use self::staff::{Person, StaffPlan};
 use super::Flows;
 use crate::domain::fields::FieldError;
 use crate::domain::{
@@ -68,6 +73,9 @@ pub enum AdminError {
     /// Another request was sent under the same name before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// There is no account of this id or address; the field that named it.
+    #[error("no such account")]
+    NoSuchAccount(&'static str),
     /// Another account has the address, or the id.
     #[error("another account has the address or the id")]
     AccountExists,

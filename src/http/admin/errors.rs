@@ -61,6 +61,14 @@ impl From<AdminError> for Problem {
                 "idempotency_key_reused",
                 "Another request was sent under this Idempotency-Key: use a new one for each thing to create",
             ),
+            AdminError::NoSuchAccount(field) => Self {
+                field: Some(field.into()),
+                ..Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "no_such_account",
+                    "There is no account of this id or address: its owner has to sign in once, or make it first",
+                )
+            },
             AdminError::AccountExists => Self::new(
                 StatusCode::CONFLICT,
                 "account_exists",

@@ -68,7 +68,7 @@ impl<'a> FromRequest<'a> for Asked {
             && !headers.contains_key(header::SEC_WEBSOCKET_KEY);
         Ok(Self {
             // A token is sent by a program that means to; a cookie by any browser that is made to.
-            is_foreign: token.is_none() && !is_safe && !is_from_own_page(&site, headers),
+            is_foreign: token.is_none() && !is_safe && !is_from_own_page(&site.origin(), headers),
             is_page: matches!(method, Method::GET | Method::HEAD) && accepts_pages(headers),
             token,
             cookie: Cookie::Session.read(&site, headers)?.map(str::to_owned),

@@ -1,0 +1,3 @@
+//! The audit log as a whole: it is searched, and shown to be whole.
+
+mod search;
