@@ -73,7 +73,7 @@ pub(crate) fn main() -> ExitCode {
         }),
         Command::Import(command) => with_config(file, |config| run(command.run(config, arguments.json))),
         Command::Export(command) => with_config(file, |config| run(command.run(config, arguments.json))),
-        Command::Key(command) => with_config(file, |config| command.run(config)),
+        Command::Key(command) => with_config(file, |config| command.run(config, arguments.json)),
         Command::Mail(command) => finish(command.run()),
         Command::Pages(command) => finish(command.run()),
     }
