@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::client::Call;
 use super::confirm::Question;
-use super::visit::{Inside, Posted, View};
+use super::inside::{Inside, Posted};
+use super::view::View;
 
 /// What can be searched by, as the API names it.
 const CONDITIONS: [&str; 5] = ["email", "id", "library", "banned", "after"];
