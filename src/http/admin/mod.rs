@@ -100,6 +100,7 @@ pub fn document(flows: &SharedFlows) -> String {
             }
         }
     }
+    crate::http::openapi::complete(&mut document);
     document.to_string()
 }
 

@@ -1,0 +1,44 @@
+// The served OpenAPI documents, as tools read them: linted, and turned into clients that then administer a real server.
+// Run it with `tests/run clients`.
+
+import assert from 'node:assert/strict';
+import { rm } from 'node:fs/promises';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { program } from './lib/tools.js';
+import { tool, World } from './lib/world.js';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const world = new World();
+
+describe('the documents', { timeout: 1_800_000 }, () => {
+  before(() => world.start(), { timeout: 180_000 });
+  after(() => world.stop());
+
+  for (const name of ['public', 'admin']) {
+    it(`the ${name} document has no fault that a linter knows of`, async () => {
+      const args = ['lint', `--config=${here('redocly.yaml')}`, world.documents[name]];
+      await tool(process.execPath, [program('@redocly/cli', 'redocly'), ...args], {
+        env: { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
+      });
+    });
+  }
+
+  it('become a client for TypeScript, which passes its compiler and administers', async () => {
+    const made = here('typescript/generated');
+    await rm(made, { recursive: true, force: true });
+    const generator = program('openapi-typescript', 'openapi-typescript');
+    for (const [name, document] of Object.entries(world.documents)) {
+      await tool(process.execPath, [generator, document, '-o', `${made}/${name}.d.ts`]);
+    }
+    await tool(process.execPath, [program('typescript', 'tsc'), '-p', here('typescript')]);
+    const { story } = await import('./typescript/generated/story.js');
+    assertTold(await story(await world.task()));
+  });
+});
+
+/** What every client does, as the audit log has it: newest first. */
+function assertTold(events) {
+  const own = events.filter((event) => event.startsWith('service_key '));
+  assert.deepEqual(own, ['service_key staff_granted', 'service_key session_revoked'], events.join(', '));
+}
