@@ -6,6 +6,7 @@
 mod access_requests;
 mod figures;
 mod libraries;
+mod mail;
 mod once;
 mod service_keys;
 mod sessions;

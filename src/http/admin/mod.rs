@@ -10,6 +10,7 @@ mod creation;
 mod errors;
 mod figures;
 mod libraries;
+mod mail;
 mod service_keys;
 mod sessions;
 mod signing_keys;
@@ -28,6 +29,7 @@ use self::access_requests::AccessRequestsApi;
 use self::audit::AuditApi;
 use self::figures::FiguresApi;
 use self::libraries::LibrariesApi;
+use self::mail::MailApi;
 use self::service_keys::ServiceKeysApi;
 use self::sessions::SessionsApi;
 use self::signing_keys::SigningKeysApi;
@@ -51,6 +53,7 @@ type Parts = (
     LibrariesApi,
     StaffApi,
     AccessRequestsApi,
+    MailApi,
     AuditApi,
     FiguresApi,
     SigningKeysApi,
@@ -65,6 +68,7 @@ fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
         LibrariesApi { flows: shared() },
         StaffApi { flows: shared() },
         AccessRequestsApi { flows: shared() },
+        MailApi { flows: shared() },
         AuditApi { flows: shared() },
         FiguresApi { flows: shared() },
         SigningKeysApi { flows: shared() },
