@@ -30,6 +30,7 @@ pub mod words;
 
 pub use account::{
     Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
+    AuditEntry, AuditQuestion, Ban, NumberedPage,
 };
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction, AuditCursor, AuditFilter, AuditPart, AuditRecord};

@@ -26,6 +26,7 @@ impl<'a> About<'a> {
             LibraryMail::AccessDecided { .. } => "access_decided",
             LibraryMail::StaffChanged { .. } => "staff_changed",
             LibraryMail::AddressChanged { .. } => "address_changed",
+            LibraryMail::AccountInvitation { .. } => "account_invitation",
         };
         Self { mail: word, is_first_try: mail.attempts <= 1, kept: Some((mail.id, &mail.sealed)) }
     }

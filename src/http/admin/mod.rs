@@ -12,6 +12,7 @@ mod figures;
 mod libraries;
 mod mail;
 mod service_keys;
+mod service_role;
 mod sessions;
 mod signing_keys;
 mod staff;
@@ -27,10 +28,13 @@ use serde_json::{Value, json};
 
 use self::access_requests::AccessRequestsApi;
 use self::audit::AuditApi;
+pub(super) use self::caller::{Admin, Needs, Read, Support};
+pub(super) use self::errors::insufficient_scope;
 use self::figures::FiguresApi;
 use self::libraries::LibrariesApi;
 use self::mail::MailApi;
 use self::service_keys::ServiceKeysApi;
+use self::service_role::ServiceRoleApi;
 use self::sessions::SessionsApi;
 use self::signing_keys::SigningKeysApi;
 use self::staff::StaffApi;
@@ -58,6 +62,7 @@ type Parts = (
     FiguresApi,
     SigningKeysApi,
     ServiceKeysApi,
+    ServiceRoleApi,
 );
 
 fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
@@ -73,6 +78,7 @@ fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
         FiguresApi { flows: shared() },
         SigningKeysApi { flows: shared() },
         ServiceKeysApi { flows: shared() },
+        ServiceRoleApi { flows: shared() },
     );
     OpenApiService::new(parts, "Doorcode admin", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
