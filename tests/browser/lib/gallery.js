@@ -160,6 +160,7 @@ export async function consoleAtWork(world, open, look) {
   const at = (page, path) => page.goto(world.at(site, path));
   const code = await world.library('Harbour Library');
   const owner = await world.staff('owner', code);
+  await world.busyDay();
   const { page: visitor } = await open();
   const newcomer = await world.person('katherine.johnson', { displayName: 'Katherine Johnson' });
   await world.signIn(visitor, newcomer, { site });
