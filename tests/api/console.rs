@@ -14,11 +14,13 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const SHARED: &str = "127.0.0.1:8080";
 
 /// Every page that somebody inside can open.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 9] = [
     "/admin",
     "/admin/people",
     "/admin/access-requests",
     "/admin/libraries",
+    "/admin/mail",
+    "/admin/mail/suppressions",
     "/admin/keys",
     "/admin/signing-keys",
     "/admin/audit-log",
@@ -189,6 +191,9 @@ async fn t26_a_form_from_elsewhere_is_not_the_consoles() {
         "/admin/libraries".to_owned(),
         format!("/admin/libraries/{id}/status"),
         format!("/admin/staff/{id}/revoke"),
+        format!("/admin/mail/{id}/retry"),
+        "/admin/mail/suppressions".to_owned(),
+        "/admin/mail/suppressions/lift".to_owned(),
         "/admin/signing-keys/rotate".to_owned(),
         "/admin/signing-keys/x/revoke".to_owned(),
     ];

@@ -199,6 +199,11 @@ export async function consoleAtWork(world, open, look) {
   await look('console-keys', page);
   await send(page, '/admin/keys', { name: 'Nightly report', scope: 'read', ends_on: '2030-12-31' });
   await look('console-keys-made', page);
+  await at(page, '/admin/mail');
+  await look('console-mail', page);
+  await at(page, '/admin/mail/suppressions');
+  await send(page, '/admin/mail/suppressions', { email: 'flooded@example.org', note: 'Their own wish' });
+  await look('console-suppressions', page);
   await at(page, '/admin/signing-keys');
   await look('console-signing-keys', page);
   await at(page, '/admin/audit-log');
