@@ -6,9 +6,10 @@
 //! URLs that can hold a password are `SecretString`, so that no `Debug` prints them.
 //!
 //! The files in reading order: `layers` merges, with `values` and `names`; `reader` checks single settings;
-//! `sections`, `stores`, `mail`, `sites` and `look` say what there is, `master` what a master secret is, `production`
+//! `sections`, `stores`, `mail`, `sites` and `look` say what there is, `client` what a command that calls a server needs, `master` what a master secret is, `production`
 //! what a real server must not run with, `problems` how all of it is told.
 
+mod client;
 mod layers;
 mod look;
 mod mail;
@@ -27,6 +28,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use client::{ClientSettings, SERVER, SERVICE_KEY};
 use layers::Layers;
 pub use mail::{MailConfig, MailTransport, SmtpTls};
 pub use master::{MASTER_BYTES, MasterSecretError, decode_master_secret};

@@ -12,6 +12,7 @@ mod destination;
 mod device;
 mod email;
 pub mod fields;
+mod figures;
 mod gate;
 mod import;
 pub mod keys;
@@ -37,6 +38,7 @@ pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
+pub use figures::{Figure, HourCount, Hours, SiteFigures};
 pub use gate::{
     Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
 };

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use poem::endpoint::BoxEndpoint;
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Response, Route};
 
@@ -33,7 +34,7 @@ pub use self::pages::{LookError, Pages};
 pub use self::problem::Problem;
 pub use self::serve::Limits as ConnectionLimits;
 pub(crate) use self::serve::serve;
-use crate::flows::SharedFlows;
+use crate::flows::{AdminCaller, SharedFlows};
 
 /// What HTTP needs besides the flows.
 #[derive(Debug, Clone)]
@@ -48,6 +49,17 @@ pub struct HttpSettings {
     pub request_timeout: Duration,
     /// Tell browsers to come back by TLS only.
     pub strict_transport: bool,
+}
+
+/// The admin API for a caller in this process who holds the configuration: what a command or a console works with.
+#[must_use]
+pub fn operator_api(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
+    Route::new()
+        .nest(admin::PATH, admin::service(flows))
+        .around(edge::answer_problems)
+        .data(SharedFlows::clone(flows))
+        .data(AdminCaller::operator())
+        .boxed()
 }
 
 /// Every route, and around them, from the outside in: the log line and the headers of every answer; cross-origin rules;

@@ -5,12 +5,14 @@
 
 mod access_requests;
 mod by_number;
+mod figures;
 mod libraries;
 mod links;
 mod once;
 mod service_keys;
 mod service_role;
 mod sessions;
+mod signing_keys;
 mod staff;
 mod users;
 
@@ -43,6 +45,16 @@ pub struct AdminCaller {
 }
 
 impl AdminCaller {
+    /// Whoever holds the server's configuration, at its command line.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self {
+            administrator: Administrator { kind: AdministratorKind::Operator, scope: Scope::Admin },
+            ip: None,
+            agent: Some(concat!("doorcode/", env!("CARGO_PKG_VERSION")).to_owned()),
+        }
+    }
+
     /// Goes on only for who may do what needs this scope.
     pub(super) fn require(&self, scope: Scope) -> Result<(), AdminError> {
         if self.administrator.scope < scope { Err(AdminError::Scope(scope)) } else { Ok(()) }

@@ -1,8 +1,11 @@
 //! The admin API, over HTTP: who gets through, and what each group of operations does.
 
+mod audit;
+mod figures;
 mod libraries;
 mod service_keys;
 mod sessions;
+mod signing_keys;
 mod users;
 mod walk;
 mod wire;

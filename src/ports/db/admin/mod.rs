@@ -2,6 +2,7 @@
 
 mod access_requests;
 mod creation;
+mod figures;
 mod keeper;
 mod libraries;
 mod service_keys;
