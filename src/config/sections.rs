@@ -204,7 +204,7 @@ impl TelemetryConfig {
                     text => endpoint(text).map(Some),
                 })
                 .flatten(),
-            sample_percent: from.number("sample_percent", 0..=100, "percent"),
+            sample_percent: from.number("sample_percent", 0..=100, ""),
             service_name: from.checked("service_name", "1 to 64 characters", |text| {
                 (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control)
             }),
