@@ -48,7 +48,8 @@ pub(super) fn complete(document: &mut Value) {
 fn describe_properties(schema: &mut Value) {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
     for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
-        if !required.iter().any(|one| one == name) && property["type"].is_string() {
+        let optional = !required.iter().any(|one| one == name) && property["default"].is_null();
+        if optional && property["type"].is_string() {
             property["nullable"] = true.into();
         }
         // The framework says the description twice, and generators take the second time for a type.

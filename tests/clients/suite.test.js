@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { program } from './lib/tools.js';
@@ -35,7 +36,26 @@ describe('the documents', { timeout: 1_800_000 }, () => {
     const { story } = await import('./typescript/generated/story.js');
     assertTold(await story(await world.task()));
   });
+
+  it('become a client for Python, which administers', async () => {
+    const made = await world.folder('python');
+    for (const [name, document] of Object.entries(world.documents)) {
+      const args = ['generate', '--path', document, '--meta', 'none', '--config', here('python/generator.yaml')];
+      const generator = ['-m', 'openapi_python_client', ...args, '--fail-on-warning'];
+      await python([...generator, '--output-path', join(made, `doorcode_${name}`)]);
+    }
+    const told = await python([here('python/story.py')], { env: await world.task(), paths: [made] });
+    assertTold(told.trim().split('\n'));
+  });
 });
+
+/** Runs Python with the packages that tests/run has installed. */
+function python(args, { env = {}, paths = [] } = {}) {
+  const { DOORCODE_TEST_TOOLS_PYTHON: program, DOORCODE_TEST_TOOLS_PYTHONPATH: packages } = process.env;
+  if (!program) throw new Error('DOORCODE_TEST_TOOLS_PYTHON is not set: run this suite with tests/run');
+  const PYTHONPATH = [...paths, packages].filter(Boolean).join(delimiter);
+  return tool(program, ['-B', ...args], { env: { ...env, PYTHONPATH } });
+}
 
 /** What every client does, as the audit log has it: newest first. */
 function assertTold(events) {
