@@ -23,6 +23,7 @@ use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
+use crate::ports::refusals::Refusals;
 
 /// How long a dependency may take to answer at start before it is named as dead.
 const START_PATIENCE: Duration = Duration::from_secs(4);
@@ -147,6 +148,8 @@ impl App {
             db,
             tokens: crate::ports::tokens::Tokens::default(),
             limits: wiring::client_limits(config),
+            refusals: Refusals::default(),
+            audit: wiring::audit(config),
             gate_memory: GateMemory::default(),
             clock,
             code_life: Duration::from_secs(config.codes.ttl_secs),
@@ -217,6 +220,7 @@ impl App {
     /// If the listener breaks.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> std::io::Result<()> {
         self.flows.start_housekeeping();
+        self.flows.start_audit();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
             let stop = self.finishing.clone().cancelled_owned();
@@ -250,6 +254,10 @@ impl App {
             .is_err()
         {
             tracing::warn!("stopping with work unfinished: its leases will end by themselves");
+        }
+        // What ended just now had events of its own.
+        if tokio::time::timeout(Duration::from_secs(3), self.flows.finish_audit()).await.is_err() {
+            tracing::warn!("stopping with events that are not on record");
         }
         self.flows.db.close().await;
         self.store.stop().await;

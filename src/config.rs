@@ -32,7 +32,7 @@ pub use mail::{MailConfig, MailTransport, SmtpTls};
 pub use master::{MASTER_BYTES, MasterSecretError, decode_master_secret};
 pub use problems::{Problem, Problems};
 pub use sections::{
-    CodesConfig, Environment, LimitsConfig, LogConfig, LogFormat, SecretsConfig, ServerConfig,
+    AuditConfig, CodesConfig, Environment, LimitsConfig, LogConfig, LogFormat, SecretsConfig, ServerConfig,
 };
 pub use sites::SiteConfig;
 pub use stores::{DatabaseConfig, RedisConfig};
@@ -55,6 +55,8 @@ pub struct Config {
     pub codes: CodesConfig,
     /// How often an address or a client may ask.
     pub limits: LimitsConfig,
+    /// How long the audit log is kept.
+    pub audit: AuditConfig,
     /// How mail is sent.
     pub mail: MailConfig,
     /// The enabled sites by name; at least one.
@@ -109,6 +111,7 @@ impl Config {
             redis: layers.read("redis", RedisConfig::read),
             codes: layers.read("codes", CodesConfig::read),
             limits: layers.read("limits", LimitsConfig::read),
+            audit: layers.read("audit", AuditConfig::read),
             mail: layers.read("mail", MailConfig::read),
             sites: names
                 .iter()

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{Site, Sites};
+use crate::flows::AuditSettings;
 use crate::http::HttpSettings;
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
@@ -109,6 +110,7 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
         sends_per_hour: config.limits.sends_per_hour,
         sends_per_day: config.limits.sends_per_day,
+        events_waiting: config.audit.events_waiting,
     };
     if config.redis.is_memory() {
         return Ok(Codes::Memory(MemoryCodes::new(limits, clock)));
@@ -170,6 +172,10 @@ pub(super) fn client_limits(config: &Config) -> Limits {
         verifies: number(config.limits.verifies),
         refreshes: number(config.limits.refreshes),
     })
+}
+
+pub(super) fn audit(config: &Config) -> AuditSettings {
+    AuditSettings { retention_days: config.audit.retention_days, ip_days: config.audit.ip_days }
 }
 
 pub(super) fn inbox_address(config: &Config) -> Option<SocketAddr> {

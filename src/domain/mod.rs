@@ -4,6 +4,7 @@
 
 mod admin;
 mod audit;
+pub mod audit_chain;
 mod browser;
 mod code;
 mod destination;
@@ -23,7 +24,7 @@ mod user;
 pub mod words;
 
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
-pub use audit::{ActorKind, AuditAction, AuditCursor, AuditFilter, AuditPart, AuditRecord};
+pub use audit::{ActorKind, AuditAction, AuditCursor, AuditEvent, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;

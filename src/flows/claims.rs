@@ -7,13 +7,44 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::Flows;
+use super::audit::By;
 use super::sealed::LinkToken;
 use super::send_code::context_of;
+use super::{Flows, Visitor};
 use crate::domain::keys::Sealed;
 use crate::domain::{BrowserId, EmailAddress, SignInCode, Site, Slot};
-use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof};
+use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof, Witness};
 use crate::ports::{Dependency, PortError};
+
+/// A code as somebody typed it, and what they typed it for.
+#[derive(Clone, Copy)]
+pub(super) struct TypedCode<'a> {
+    pub site: &'a Site,
+    pub slot: Slot,
+    pub email: &'a EmailAddress,
+    /// The browser that presents it, on a hosted page.
+    pub browser: Option<&'a BrowserId>,
+    pub code: &'a SignInCode,
+    pub by: By<'a>,
+}
+
+/// Whether a refusal is put on record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    Always,
+    /// Not that nothing waits here: it may wait elsewhere.
+    UnlessMissing,
+    /// It has been told.
+    Never,
+}
+
+/// The claim, if there is one.
+pub(super) fn right(claimed: Claimed) -> Option<Claim> {
+    match claimed {
+        Claimed::Claim(claim) => Some(claim),
+        Claimed::Refused | Claimed::Missing => None,
+    }
+}
 
 impl Flows {
     /// Runs a story to its end even if the client hangs up: it must not leave a claim between its two halves.
@@ -30,34 +61,53 @@ impl Flows {
     }
 
     /// Claims a typed code. `None` if it is wrong, spent, expired, never issued, or for something else.
-    pub(super) async fn claim_code(
+    pub(super) async fn claim_code(&self, typed: &TypedCode<'_>) -> Result<Option<Claim>, PortError> {
+        self.claim_typed(typed, Telling::Always).await.map(right)
+    }
+
+    /// As [`claim_code`](Self::claim_code), where the code may also wait elsewhere.
+    pub(super) async fn claim_typed(
         &self,
-        site: &Site,
-        slot: Slot,
-        email: &EmailAddress,
-        browser: Option<&BrowserId>,
-        code: &SignInCode,
-    ) -> Result<Option<Claim>, PortError> {
+        typed: &TypedCode<'_>,
+        telling: Telling,
+    ) -> Result<Claimed, PortError> {
+        let TypedCode { site, slot, email, browser, code, by } = *typed;
         let mac = self.keys.code_mac(&site.id, slot, email, browser, code);
-        let address = self.keys.address_tag(email);
-        let proof = Proof::Code(code.kind(), &mac);
-        self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await
+        let witness = self.witness(by, Some(email));
+        let claim = ClaimCode {
+            address: self.keys.address_tag(email),
+            site: &site.id,
+            slot,
+            proof: Proof::Code(code.kind(), &mac),
+            witness: (telling != Telling::Never).then_some(&witness),
+            missing_is_no_news: telling == Telling::UnlessMissing,
+        };
+        self.codes.claim(&claim).await
     }
 
     /// Claims the proof of a mailed sign-in link.
-    pub(super) async fn claim_link(&self, site: &Site, text: &str) -> Result<Option<Claim>, PortError> {
-        let Some(link) = LinkToken::parse(text) else { return Ok(None) };
+    pub(super) async fn claim_link(
+        &self,
+        site: &Site,
+        text: &str,
+        visitor: &Visitor,
+    ) -> Result<Option<Claim>, PortError> {
+        let Some(link) = LinkToken::parse(text) else {
+            self.note_malformed(site, visitor);
+            return Ok(None);
+        };
         let slot = Slot::SignIn;
         let mac = self.keys.link_mac(&site.id, slot, &link.secret);
-        let proof = Proof::Link(&mac);
-        self.claim(&ClaimCode { address: link.address, site: &site.id, slot, proof }).await
-    }
-
-    pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Option<Claim>, PortError> {
-        match self.codes.claim(claim).await? {
-            Claimed::Claim(claim) => Ok(Some(claim)),
-            Claimed::Refused => Ok(None),
-        }
+        let witness = Witness { address: Some(link.address), ..self.witness(By::visitor(visitor), None) };
+        let claim = ClaimCode {
+            address: link.address,
+            site: &site.id,
+            slot,
+            proof: Proof::Link(&mac),
+            witness: Some(&witness),
+            missing_is_no_news: false,
+        };
+        self.codes.claim(&claim).await.map(right)
     }
 
     /// What was kept with a challenge.
@@ -77,6 +127,23 @@ impl Flows {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a claimed code waits for its lease to end"
+            );
+        }
+    }
+
+    /// Ends a claim that was right and led to nothing, and puts on record why.
+    pub(super) async fn end_refused_claim(
+        &self,
+        claim: &Claim,
+        end: ClaimEnd,
+        reason: &str,
+        witness: &Witness<'_>,
+    ) {
+        if let Err(error) = self.codes.end_refused_claim(claim, end, reason, witness).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                reason,
+                "a refused code waits for its lease to end, and is not on record"
             );
         }
     }

@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
+use super::audit::By;
+use super::claims::right;
 use super::sealed::ChallengeContext;
 use super::send_code::context_of;
 use super::verify_code::Proven;
 use super::{Flows, Purpose, SignedIn, VerifyCodeError, Visitor, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{CodeChallenge, Site, Slot};
+use crate::domain::{CodeChallenge, EmailAddress, Site, Slot};
 use crate::ports::PortError;
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, KeepProof, Proof};
 use crate::ports::limits::Act;
@@ -100,13 +102,14 @@ impl Flows {
     /// # Errors
     /// A [`VerifyCodeError`]. After [`VerifyCodeError::Unavailable`] the same link works again.
     pub async fn confirm_link(self: &Arc<Self>, ask: ConfirmLink) -> Result<LinkConfirmed, VerifyCodeError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_confirm(ask).await }).await
     }
 
     async fn claim_and_confirm(self: Arc<Self>, ask: ConfirmLink) -> Result<LinkConfirmed, VerifyCodeError> {
-        let claim = self.claim_link(&ask.site, &ask.token).await?.ok_or(VerifyCodeError::Rejected)?;
+        let claim =
+            self.claim_link(&ask.site, &ask.token, &ask.visitor).await?.ok_or(VerifyCodeError::Rejected)?;
         let context: ChallengeContext = match self.open_context(&ask.site, Slot::SignIn, &claim) {
             Ok(context) => context,
             Err(error) => {
@@ -139,6 +142,8 @@ impl Flows {
     ) -> Result<LinkConfirmed, VerifyCodeError> {
         let code = new_auth_code();
         let expires_at = self.clock.now() + AUTH_CODE_LIFE;
+        let email = EmailAddress::parse(&proven.email).ok();
+        let witness = self.witness(By::visitor(&ask.visitor), email.as_ref());
         let context = AuthCodeContext { proven, purpose: ask.purpose, challenge, expires_at };
         let kept = async {
             let (site, slot) = (&ask.site, Slot::AuthCode);
@@ -150,6 +155,7 @@ impl Flows {
                 link_mac: &self.keys.link_mac(&site.id, slot, code.as_bytes()),
                 context: &self.seal(Sealed::Challenge, &context_of(site, slot), &context)?,
                 life: AUTH_CODE_LIFE + REMEMBERED,
+                witness: Some(&witness),
             };
             self.codes.keep(&keep).await
         };
@@ -165,25 +171,37 @@ impl Flows {
     /// # Errors
     /// An [`ExchangeError`]. After [`VerifyCodeError::Unavailable`], and after a wrong verifier, the same code works again.
     pub async fn exchange_code(self: &Arc<Self>, ask: ExchangeCode) -> Result<SignedIn, ExchangeError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_exchange(ask).await }).await
     }
 
     async fn claim_and_exchange(self: Arc<Self>, ask: ExchangeCode) -> Result<SignedIn, ExchangeError> {
         let (site, slot) = (&ask.site, Slot::AuthCode);
-        let code = read_auth_code(&ask.auth_code).ok_or(ExchangeError::Unknown)?;
+        let Some(code) = read_auth_code(&ask.auth_code) else {
+            self.note_malformed(site, &ask.visitor);
+            return Err(ExchangeError::Unknown);
+        };
+        // The name of a secret is nobody's address.
+        let witness = self.witness(By::visitor(&ask.visitor), None);
         let address = self.keys.secret_tag(&site.id, code.as_bytes());
         let mac = self.keys.link_mac(&site.id, slot, code.as_bytes());
-        let claim = ClaimCode { address, site: &site.id, slot, proof: Proof::Link(&mac) };
-        let claim = self.claim(&claim).await?.ok_or(ExchangeError::Unknown)?;
+        let claim = ClaimCode {
+            address,
+            site: &site.id,
+            slot,
+            proof: Proof::Link(&mac),
+            witness: Some(&witness),
+            missing_is_no_news: false,
+        };
+        let claim = right(self.codes.claim(&claim).await?).ok_or(ExchangeError::Unknown)?;
         let context = self.open_context::<AuthCodeContext>(site, slot, &claim);
-        let (end, error) = match context {
+        let (end, reason, error) = match context {
             Ok(context) if context.expires_at <= self.clock.now() => {
-                (ClaimEnd::Spent, ExchangeError::Expired)
+                (ClaimEnd::Spent, "expired", ExchangeError::Expired)
             }
             Ok(context) if !context.challenge.is_met_by(&ask.verifier) => {
-                (ClaimEnd::Unused, ExchangeError::WrongVerifier)
+                (ClaimEnd::Unused, "wrong_verifier", ExchangeError::WrongVerifier)
             }
             Ok(AuthCodeContext { proven: context, purpose, .. }) => {
                 let opened = self.open_and_end(site, claim, Proven { context, purpose }, &ask.visitor).await;
@@ -192,9 +210,12 @@ impl Flows {
                     error => error.into(),
                 });
             }
-            Err(error) => (ClaimEnd::Unused, error.into()),
+            Err(error) => {
+                self.end_claim(&claim, ClaimEnd::Unused).await;
+                return Err(error.into());
+            }
         };
-        self.end_claim(&claim, end).await;
+        self.end_refused_claim(&claim, end, reason, &witness).await;
         Err(error)
     }
 }

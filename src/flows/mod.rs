@@ -43,6 +43,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
 pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
+pub use self::audit::{AuditRange, AuditSettings, verify_audit};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
@@ -65,6 +66,7 @@ use crate::ports::codes::Codes;
 use crate::ports::db::Db;
 pub use crate::ports::db::EndSessions;
 use crate::ports::limits::Limits;
+use crate::ports::refusals::Refusals;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};
 
@@ -83,6 +85,10 @@ pub struct Flows {
     pub tokens: Tokens,
     /// What one client may do here.
     pub limits: Limits,
+    /// Refusals that are only counted, until they are on record.
+    pub refusals: Refusals,
+    /// How long the audit log is kept.
+    pub audit: AuditSettings,
     /// Who was found at the gate in the last second.
     pub gate_memory: GateMemory,
     /// The time.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::audit::By;
 use super::change_email::EmailChangeContext;
+use super::claims::{Telling, TypedCode};
 use super::library::{LibraryMail, OutboxJob};
 use super::{Flows, OpenedSession, SignedIn, VerifyCodeError, Visitor};
 use crate::domain::{EmailAddress, SignInCode, Site, Slot, UserId};
-use crate::ports::codes::{Claim, ClaimEnd};
+use crate::ports::codes::{Claim, ClaimEnd, Claimed};
 use crate::ports::db::{ProveEmail, ProvenEmail};
 use crate::ports::limits::Act;
 use crate::ports::{Dependency, PortError};
@@ -59,7 +61,7 @@ impl Flows {
         self: &Arc<Self>,
         ask: ProveEmailChange,
     ) -> Result<EmailChangeStep, ProveEmailError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_prove(ask).await }).await
     }
@@ -68,19 +70,31 @@ impl Flows {
         self: Arc<Self>,
         ask: ProveEmailChange,
     ) -> Result<EmailChangeStep, ProveEmailError> {
-        let code = ask.code.as_ref().ok_or(VerifyCodeError::Rejected)?;
+        let Some(code) = &ask.code else {
+            self.note_malformed(&ask.site, &ask.visitor);
+            return Err(VerifyCodeError::Rejected.into());
+        };
         // Who types does not say which of the two addresses it is. Where only one code waits, only that one is guessed at.
-        let mut found = None;
-        for slot in [Slot::EmailChangeCurrent, Slot::EmailChangeNew] {
-            if let Some(claim) = self.claim_code(&ask.site, slot, &ask.email, None, code).await? {
-                found = Some((slot, claim));
-                break;
+        let (site, email, by) = (&ask.site, &ask.email, By::visitor(&ask.visitor));
+        let typed = |slot| TypedCode { site, slot, email, browser: None, code, by };
+        let current = self.claim_typed(&typed(Slot::EmailChangeCurrent), Telling::UnlessMissing).await?;
+        let (slot, claim) = match current {
+            Claimed::Claim(claim) => (Slot::EmailChangeCurrent, claim),
+            // One answer is one event: a refusal is told by the first of the two that has something to refuse.
+            other => {
+                let telling = if other == Claimed::Missing { Telling::Always } else { Telling::Never };
+                match self.claim_typed(&typed(Slot::EmailChangeNew), telling).await? {
+                    Claimed::Claim(claim) => (Slot::EmailChangeNew, claim),
+                    Claimed::Refused | Claimed::Missing => return Err(VerifyCodeError::Rejected.into()),
+                }
             }
-        }
-        let (slot, claim) = found.ok_or(VerifyCodeError::Rejected)?;
+        };
         let proven = self.prove_claimed(&ask, slot, &claim).await;
-        let (end, answer) = match proven {
-            Ok((ProvenEmail::First, _)) => (ClaimEnd::Spent, Ok(EmailChangeStep::OneToGo)),
+        let (end, reason, error) = match proven {
+            Ok((ProvenEmail::First, _)) => {
+                self.end_claim(&claim, ClaimEnd::Spent).await;
+                return Ok(EmailChangeStep::OneToGo);
+            }
             Ok((ProvenEmail::Changed(id, opened_at, user), _)) => {
                 self.spend_later(claim);
                 self.outbox_filled.notify_one();
@@ -90,17 +104,20 @@ impl Flows {
                 return Ok(EmailChangeStep::Changed(Box::new(signed_in)));
             }
             Ok((ProvenEmail::Taken, context)) => {
-                let cancelled = self.db.cancel_email_change(UserId(context.user), Some(context.change)).await;
+                let dropped = self.db.drop_email_change(UserId(context.user), context.change).await;
                 // If that fails, its time ends by itself, and until then the address stays taken.
-                drop(cancelled);
-                (ClaimEnd::Spent, Err(ProveEmailError::Taken))
+                drop(dropped);
+                (ClaimEnd::Spent, "address_taken", ProveEmailError::Taken)
             }
-            Ok((ProvenEmail::Gone, _)) => (ClaimEnd::Spent, Err(VerifyCodeError::Rejected.into())),
-            Ok((ProvenEmail::Banned, _)) => (ClaimEnd::Unused, Err(VerifyCodeError::Banned.into())),
-            Err(error) => (ClaimEnd::Unused, Err(error.into())),
+            Ok((ProvenEmail::Gone, _)) => (ClaimEnd::Spent, "change_gone", VerifyCodeError::Rejected.into()),
+            Ok((ProvenEmail::Banned, _)) => (ClaimEnd::Unused, "banned", VerifyCodeError::Banned.into()),
+            Err(error) => {
+                self.end_claim(&claim, ClaimEnd::Unused).await;
+                return Err(error.into());
+            }
         };
-        self.end_claim(&claim, end).await;
-        answer
+        self.end_refused_claim(&claim, end, reason, &self.witness(by, Some(email))).await;
+        Err(error)
     }
 
     async fn prove_claimed(

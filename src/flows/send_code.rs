@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::audit::By;
 use super::request_code::RequestCodeError;
 use super::sealed::{LinkToken, MailFor, MailJob};
 use super::{Flows, system_rng};
@@ -15,6 +16,8 @@ use crate::ports::codes::{CountSend, Issue, IssueCode, Issued};
 pub(super) struct NewCode<'a, C> {
     pub site: &'a Arc<Site>,
     pub email: &'a EmailAddress,
+    /// Who asks.
+    pub by: By<'a>,
     /// The browser that it is to work in, where it was asked for on a hosted page.
     pub browser: Option<BrowserId>,
     /// What its mail says, and so what the code is for.
@@ -67,6 +70,7 @@ impl Flows {
                 short_job: &job(&short)?,
                 long_job: &job(&long)?,
                 how: new.how,
+                witness: Some(&self.witness(new.by, Some(email))),
             })
             .await?;
         refusal(issued)
@@ -78,12 +82,14 @@ impl Flows {
         site: &Site,
         email: &EmailAddress,
         slot: Slot,
+        by: By<'_>,
     ) -> Result<(), RequestCodeError> {
         let send = CountSend {
             address: self.keys.address_tag(email),
             site: &site.id,
             slot,
             site_mails_per_hour: site.mails_per_hour,
+            witness: Some(&self.witness(by, Some(email))),
         };
         refusal(self.codes.count_send(&send).await?)
     }

@@ -40,6 +40,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
 pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
+pub use audit::{Extended, InspectedPage, Window};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;
