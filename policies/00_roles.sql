@@ -9,7 +9,9 @@ declare
 begin
     -- anon: no session. authenticated: any session. service_role: a trusted back end.
     -- doorcode_server: what the server's own login role is a member of.
-    foreach wanted in array array['anon', 'authenticated', 'service_role', 'doorcode_server'] loop
+    -- doorcode_admin: what an administrator's request on libraries runs as. The login role is a member too, and inherits
+    -- its grants; policies for it therefore ask for `current_user`, so that it has to be taken on.
+    foreach wanted in array array['anon', 'authenticated', 'service_role', 'doorcode_server', 'doorcode_admin'] loop
         if not exists (select from pg_roles where rolname = wanted) then
             execute format('create role %I nologin', wanted);
         end if;
@@ -20,8 +22,10 @@ $$;
 -- Nobody but the owner makes anything in these schemas (CVE-2018-1058), and nothing is callable by default.
 revoke create on schema public from public;
 revoke all on schema auth from public;
-revoke all on all tables in schema auth from public, anon, authenticated, service_role, doorcode_server;
-revoke all on all functions in schema auth from public, anon, authenticated, service_role, doorcode_server;
+revoke all on all tables in schema auth from public, anon, authenticated, service_role, doorcode_server,
+    doorcode_admin;
+revoke all on all functions in schema auth from public, anon, authenticated, service_role, doorcode_server,
+    doorcode_admin;
 
 -- Nor a temporary table that shadows one of ours. The database's owner alone may say so.
 do $$
@@ -32,8 +36,8 @@ begin
 end
 $$;
 
-grant usage on schema public to anon, authenticated, service_role, doorcode_server;
-grant usage on schema auth to anon, authenticated, service_role, doorcode_server;
+grant usage on schema public to anon, authenticated, service_role, doorcode_server, doorcode_admin;
+grant usage on schema auth to anon, authenticated, service_role, doorcode_server, doorcode_admin;
 grant execute on function auth.jwt(), auth.uid(), auth.role(), auth.email(), auth.site_kind()
     to anon, authenticated, service_role, doorcode_server;
 

@@ -1,4 +1,5 @@
--- auth.users: the sign-in server alone reads and writes accounts; it deletes one only by auth.delete_account.
+-- auth.users: the sign-in server alone reads and writes accounts; it deletes one only by auth.delete_account and
+-- auth.remove_account.
 
 alter table auth.users enable row level security;
 alter table auth.users force row level security;
@@ -18,3 +19,6 @@ create policy owner on auth.users to current_user using (true) with check (true)
 
 grant execute on function auth.personal_data(uuid) to doorcode_server;
 grant execute on function auth.delete_account(uuid, uuid, text, inet) to doorcode_server;
+grant execute on function auth.remove_account(uuid, integer, boolean, text, uuid, inet, text) to doorcode_server;
+grant execute on function auth.find_accounts(uuid, text, text, timestamptz, timestamptz, boolean, uuid, bigint)
+    to doorcode_server;

@@ -1,4 +1,5 @@
--- public.library_staff: read by the person, and by owners and managers of the library; written by procedures only.
+-- public.library_staff: read by the person, and by owners and managers of the library; written by procedures,
+-- and by administrators of the server.
 --
 -- `= any (array(select …))` asks once a statement and lets an index find the rows; the question about the role is
 -- then asked of those alone.
@@ -6,9 +7,11 @@
 alter table public.library_staff enable row level security;
 alter table public.library_staff force row level security;
 
-revoke all on public.library_staff from public, anon, authenticated, service_role, doorcode_server;
+revoke all on public.library_staff from public, anon, authenticated, service_role, doorcode_server, doorcode_admin;
 grant select on public.library_staff to authenticated;
 grant select, insert, update, delete on public.library_staff to service_role;
+grant select, insert (user_id, library_id, role), update (role, status, permissions, is_deleted)
+    on public.library_staff to doorcode_admin;
 
 drop policy if exists own_read on public.library_staff;
 create policy own_read on public.library_staff for select to authenticated
@@ -23,6 +26,18 @@ create policy leaders_read on public.library_staff for select to authenticated
 
 drop policy if exists service on public.library_staff;
 create policy service on public.library_staff to service_role using (true) with check (true);
+
+drop policy if exists admin_reads on public.library_staff;
+create policy admin_reads on public.library_staff for select to doorcode_admin
+    using (current_user = 'doorcode_admin');
+
+drop policy if exists admin_adds on public.library_staff;
+create policy admin_adds on public.library_staff for insert to doorcode_admin
+    with check (current_user = 'doorcode_admin');
+
+drop policy if exists admin_changes on public.library_staff;
+create policy admin_changes on public.library_staff for update to doorcode_admin
+    using (current_user = 'doorcode_admin') with check (current_user = 'doorcode_admin');
 
 drop policy if exists owner on public.library_staff;
 create policy owner on public.library_staff to current_user using (true) with check (true);

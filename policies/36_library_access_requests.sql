@@ -1,14 +1,16 @@
 -- public.library_access_requests: asked and withdrawn by a person on a management site, seen by them and by owners and
--- managers of the library, decided by public.decide_access_request.
+-- managers of the library, decided by public.decide_access_request, or by an administrator of the server.
 
 alter table public.library_access_requests enable row level security;
 alter table public.library_access_requests force row level security;
 
-revoke all on public.library_access_requests from public, anon, authenticated, service_role, doorcode_server;
+revoke all on public.library_access_requests from public, anon, authenticated, service_role, doorcode_server, doorcode_admin;
 grant select on public.library_access_requests to authenticated;
 grant insert (id, library_id, message) on public.library_access_requests to authenticated;
 grant update (status) on public.library_access_requests to authenticated;
 grant select, insert, update, delete on public.library_access_requests to service_role;
+grant select, update (status, decided_at, decision_note, granted_role)
+    on public.library_access_requests to doorcode_admin;
 
 drop policy if exists own_read on public.library_access_requests;
 create policy own_read on public.library_access_requests for select to authenticated
@@ -36,6 +38,14 @@ create policy withdraw on public.library_access_requests for update to authentic
 
 drop policy if exists service on public.library_access_requests;
 create policy service on public.library_access_requests to service_role using (true) with check (true);
+
+drop policy if exists admin_reads on public.library_access_requests;
+create policy admin_reads on public.library_access_requests for select to doorcode_admin
+    using (current_user = 'doorcode_admin');
+
+drop policy if exists admin_changes on public.library_access_requests;
+create policy admin_changes on public.library_access_requests for update to doorcode_admin
+    using (current_user = 'doorcode_admin') with check (current_user = 'doorcode_admin');
 
 drop policy if exists owner on public.library_access_requests;
 create policy owner on public.library_access_requests to current_user using (true) with check (true);

@@ -8,25 +8,32 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use poem::Server;
-use poem::listener::TcpAcceptor;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use self::wiring::sites;
 use crate::config::Config;
-use crate::flows::{Flows, GateMemory, MailWorkers, SharedFlows, SigningKeysError};
-use crate::http::{self, HttpSettings, LookError, Pages};
+use crate::domain::audit_chain::AuditReport;
+use crate::flows::{AuditRange, Flows, GateMemory, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
+use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
 use crate::ports::refusals::Refusals;
+use crate::telemetry::{DbCounts, Metrics};
 
 /// How long a dependency may take to answer at start before it is named as dead.
 const START_PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long the work behind requests may go on after the last answer: a mail that is being sent, at most. With the default
+/// `grace_secs` and `drain_secs`, and the next, a stop takes less than 25 seconds.
+const LAST_WORK: Duration = Duration::from_secs(7);
+/// How long the last statements may take.
+const LAST_QUERIES: Duration = Duration::from_secs(2);
 
 /// What stopped the server from starting. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -71,9 +78,9 @@ pub enum StartError {
     /// The database could not be brought up to date.
     #[error("the database cannot be migrated")]
     Migrate(#[from] MigrateError),
-    /// `migrate` has nobody to be.
+    /// `migrate` or `key rewrap` has nobody to be.
     #[error(
-        "database.owner_url is not set: migrating needs the role that owns the tables (DOORCODE__DATABASE__OWNER_URL)"
+        "database.owner_url is not set: this needs the role that owns the tables (DOORCODE__DATABASE__OWNER_URL)"
     )]
     NoOwner,
     /// The signing keys cannot be used.
@@ -106,7 +113,11 @@ pub struct App {
     pages: Arc<Pages>,
     listener: TcpListener,
     inbox: Option<(TcpListener, Inbox)>,
+    /// Where metrics are served.
+    watch: Option<TcpListener>,
     mail: MailWorkers,
+    connections: ConnectionLimits,
+    grace: Duration,
     drain: Duration,
     store: wiring::Database,
     /// Ends the background work; set once the last request has been answered.
@@ -127,30 +138,42 @@ impl App {
             }
             None => None,
         };
+        let sites = wiring::sites(config);
+        let started_at = clock.now();
+        let metrics = Arc::new(Metrics::new(started_at, sites.iter().map(|site| site.id.as_str())));
+        let watch = match config.server.metrics_listen {
+            Some(address) => {
+                Some(listen(address, "server.metrics_listen", "DOORCODE__SERVER__METRICS_LISTEN").await?)
+            }
+            None => None,
+        };
         let templates = Templates::parse()?;
         let pages = Arc::new(Pages::parse()?);
         let mailer = if let Some((_, inbox)) = &inbox {
             Mailer::Inbox(inbox.clone())
         } else {
             let smtp = wiring::smtp(config)?;
-            wiring::try_mail_server(&smtp, config).await;
+            metrics.mail.server_answered(wiring::try_mail_server(&smtp, config).await);
             Mailer::Smtp(smtp)
         };
         let keys = master_key::key_ring(config)?;
-        let codes = wiring::codes(config, clock.clone()).await?;
+        let codes = wiring::codes(config, clock.clone(), metrics.store.clone()).await?;
         let store = wiring::Database::open(config).await?;
-        let db = store.connect(config).await?;
+        let db = store.connect(config, metrics.database.clone()).await?;
         let finishing = CancellationToken::new();
         let flows = Arc::new(Flows {
-            sites: wiring::sites(config),
+            sites,
             keys,
             codes,
             db,
             tokens: crate::ports::tokens::Tokens::default(),
-            limits: wiring::client_limits(config),
+            key_keeping: wiring::key_keeping(config),
+            limits: wiring::client_limits(config, metrics.limits.clone()),
             refusals: Refusals::default(),
             audit: wiring::audit(config),
             gate_memory: GateMemory::default(),
+            started_at,
+            metrics,
             clock,
             code_life: Duration::from_secs(config.codes.ttl_secs),
             send_gap: Duration::from_secs(config.limits.send_gap_secs),
@@ -173,7 +196,10 @@ impl App {
             pages,
             listener,
             inbox,
+            watch,
             mail,
+            connections: wiring::connection_limits(config),
+            grace: Duration::from_secs(config.server.grace_secs),
             drain: Duration::from_secs(config.server.drain_secs),
             store,
             finishing,
@@ -200,6 +226,12 @@ impl App {
         self.inbox.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
     }
 
+    /// Where metrics are served, if they are.
+    #[must_use]
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.watch.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// The development inbox, if there is one.
     #[must_use]
     pub fn inbox(&self) -> Option<Inbox> {
@@ -213,55 +245,77 @@ impl App {
         self
     }
 
-    /// Serves until `shutdown` resolves; then answers what is under way, finishes or gives back the mails in hand, and
-    /// closes the stores.
-    ///
-    /// # Errors
-    /// If the listener breaks.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> std::io::Result<()> {
+    /// Serves until `shutdown` resolves. Then, in this order: says that it is not ready and serves on for a while; accepts
+    /// no more and answers what is under way; finishes or gives back the mails in hand; closes the stores.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         self.flows.start_housekeeping();
         self.flows.start_audit();
+        self.flows.start_key_keeping();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
-            let stop = self.finishing.clone().cancelled_owned();
-            self.flows.unfinished.spawn(async move {
-                let _ = Server::new_with_acceptor(acceptor(listener)?)
-                    .run_with_graceful_shutdown(
-                        http::inbox::routes(inbox),
-                        stop,
-                        Some(Duration::from_secs(1)),
-                    )
-                    .await;
-                std::io::Result::Ok(())
-            });
+            let (limits, stop) = (self.connections.clone(), self.finishing.clone());
+            let routes = http::inbox::routes(inbox);
+            self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
         }
-        let draining = self.flows.draining.clone();
-        let served = Server::new_with_acceptor(acceptor(self.listener)?)
-            .idle_timeout(Duration::from_secs(60))
-            .run_with_graceful_shutdown(
-                http::routes(Arc::clone(&self.flows), self.pages, self.http),
-                async move {
-                    shutdown.await;
-                    draining.cancel();
-                },
-                Some(self.drain),
-            )
-            .await;
+        // Until the last request has been answered: a stop is something to watch too.
+        if let Some(listener) = self.watch {
+            let (limits, stop) = (self.connections.clone(), self.finishing.clone());
+            let routes = http::watch::routes(Arc::clone(&self.flows));
+            self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
+        }
+        let closing = CancellationToken::new();
+        let stop = async {
+            shutdown.await;
+            self.flows.draining.cancel();
+            tokio::time::sleep(self.grace).await;
+            closing.cancel();
+        };
+        let routes = http::routes(Arc::clone(&self.flows), self.pages, self.http);
+        let served = http::serve(self.listener, routes, self.connections, closing.clone(), self.drain);
+        tokio::join!(served, stop);
         self.finishing.cancel();
         self.flows.unfinished.close();
-        if tokio::time::timeout(self.drain.max(Duration::from_secs(5)), self.flows.unfinished.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(LAST_WORK, self.flows.unfinished.wait()).await.is_err() {
             tracing::warn!("stopping with work unfinished: its leases will end by themselves");
         }
         // What ended just now had events of its own.
         if tokio::time::timeout(Duration::from_secs(3), self.flows.finish_audit()).await.is_err() {
             tracing::warn!("stopping with events that are not on record");
         }
-        self.flows.db.close().await;
+        if tokio::time::timeout(LAST_QUERIES, self.flows.db.close()).await.is_err() {
+            tracing::warn!("stopping with database connections in use");
+        }
         self.store.stop().await;
-        served
+    }
+}
+
+/// The configured database alone, for work beside a server or without one.
+pub struct OpenDatabase {
+    db: Db,
+    store: wiring::Database,
+}
+
+impl OpenDatabase {
+    /// Opens it under the server's own role.
+    ///
+    /// # Errors
+    /// A [`StartError`].
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let store = wiring::Database::open(config).await?;
+        let db = store.connect(config, DbCounts::default()).await?;
+        Ok(Self { db, store })
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// Closes it in peace.
+    pub async fn close(self) {
+        self.db.close().await;
+        self.store.stop().await;
     }
 }
 
@@ -274,6 +328,38 @@ pub async fn migrate(config: &Config) -> Result<(), StartError> {
     let outcome = store.migrate(config).await;
     store.stop().await;
     outcome
+}
+
+/// Encrypts everything at rest under the newest master secret; see [`flows::rewrap`].
+///
+/// # Errors
+/// A [`StartError`].
+pub async fn rewrap(
+    config: &Config,
+    progress: &mut (dyn FnMut(&'static str, u64) + Send),
+) -> Result<RewrapReport, StartError> {
+    let keys = master_key::key_ring(config)?;
+    let store = wiring::Database::open(config).await?;
+    let outcome = store.rewrap(config, &keys, progress).await;
+    store.stop().await;
+    outcome
+}
+
+/// Looks whether the audit log of the configured database is whole; see [`crate::flows::verify_audit`].
+///
+/// # Errors
+/// A [`StartError`].
+pub async fn verify_audit(
+    config: &Config,
+    range: AuditRange,
+    progress: impl FnMut(i64, i64) + Send,
+) -> Result<AuditReport, StartError> {
+    let keys = master_key::key_ring(config)?;
+    let database = OpenDatabase::open(config).await?;
+    let report = crate::flows::verify_audit(database.db(), &keys, range, progress).await;
+    database.close().await;
+    let place = config.database.redacted_url();
+    report.map_err(|error| dead_or_unusable("database", place, "database.url", error))
 }
 
 /// Brings the configured database up to date and fills it with people and libraries to try things on.
@@ -304,10 +390,6 @@ async fn listen(
         variable,
         source,
     })
-}
-
-fn acceptor(listener: TcpListener) -> std::io::Result<TcpAcceptor> {
-    TcpAcceptor::from_tokio(listener)
 }
 
 /// Names a dependency that failed at start.
@@ -355,6 +437,7 @@ fn db_settings(config: &Config, url: secrecy::SecretString, embedded: bool) -> D
     }
 }
 
-fn connect(settings: &DbSettings, place: &str) -> Result<Db, StartError> {
-    Db::new(settings).map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
+fn connect(settings: &DbSettings, counts: DbCounts, place: &str) -> Result<Db, StartError> {
+    Db::new(settings, counts)
+        .map_err(|error| dead_or_unusable("database", place.to_owned(), "database.url", error))
 }

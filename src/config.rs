@@ -32,7 +32,8 @@ pub use mail::{MailConfig, MailTransport, SmtpTls};
 pub use master::{MASTER_BYTES, MasterSecretError, decode_master_secret};
 pub use problems::{Problem, Problems};
 pub use sections::{
-    AuditConfig, CodesConfig, Environment, LimitsConfig, LogConfig, LogFormat, SecretsConfig, ServerConfig,
+    AuditConfig, CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat, SecretsConfig,
+    ServerConfig,
 };
 pub use sites::SiteConfig;
 pub use stores::{DatabaseConfig, RedisConfig};
@@ -47,6 +48,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The master secret and its predecessors.
     pub secrets: SecretsConfig,
+    /// How signing keys follow each other.
+    pub keys: KeysConfig,
     /// Postgres.
     pub database: DatabaseConfig,
     /// Redis.
@@ -101,12 +104,14 @@ impl Config {
     /// Reads and judges what the layers came to.
     fn read(mut layers: Layers) -> Result<Self, Problems> {
         layers.inherit();
+        layers.relax();
         layers.problems.next_round();
         let names = layers.sites();
-        let config = Self {
+        let mut config = Self {
             server: layers.read("server", ServerConfig::read),
             log: layers.read("log", LogConfig::read),
             secrets: layers.read("secrets", SecretsConfig::read),
+            keys: layers.read("keys", KeysConfig::read),
             database: layers.read("database", DatabaseConfig::read),
             redis: layers.read("redis", RedisConfig::read),
             codes: layers.read("codes", CodesConfig::read),
@@ -120,6 +125,7 @@ impl Config {
                 })
                 .collect(),
         };
+        config.log.format.settle(config.server.is_production());
         layers.problems.next_round();
         sites::judge_together(&config.sites, &mut layers.problems);
         if config.server.is_production() {

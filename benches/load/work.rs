@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use doorcode::domain::{ChallengeId, EmailAddress, RefreshToken, SessionId, UserMetadata};
 use doorcode::ports::db::{Db, DbSettings, OpenSession, Opened, RefreshSession, Refreshed};
+use doorcode::telemetry::DbCounts;
 
 use crate::api::{Api, Session};
 use crate::drive::{Next, Work};
@@ -163,13 +164,14 @@ impl<'a> Workers<'a> {
     }
 
     fn pool(&self, size: u32) -> anyhow::Result<Db> {
-        Ok(Db::new(&DbSettings {
+        let settings = DbSettings {
             url: self.services.login_url().into(),
             pool_size: size,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(5),
             keep_open: false,
-        })?)
+        };
+        Ok(Db::new(&settings, DbCounts::default())?)
     }
 }
 

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
-use crate::domain::{Site, Sites};
-use crate::flows::AuditSettings;
-use crate::http::HttpSettings;
+use crate::domain::{KeyRing, Site, Sites};
+use crate::flows::{self, AuditSettings, KeyKeeping, RewrapReport};
+use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, fill_demo, migrate};
+use crate::ports::db::{Db, Vault, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
+use crate::telemetry::{DbCounts, LimitCounts, StoreCounts};
 
 /// The database, as it is run.
 pub(super) enum Database {
@@ -47,7 +48,7 @@ impl Database {
     }
 
     /// A pool under the server's own role, on a schema that is found up to date.
-    pub(super) async fn connect(&self, config: &Config) -> Result<Db, StartError> {
+    pub(super) async fn connect(&self, config: &Config, counts: DbCounts) -> Result<Db, StartError> {
         let (url, place) = match self {
             Self::Served => (config.database.url.clone(), config.database.redacted_url()),
             #[cfg(feature = "embedded")]
@@ -57,7 +58,7 @@ impl Database {
             self.migrate(config).await?;
         }
         let embedded = config.database.is_embedded();
-        let db = connect(&db_settings(config, url, embedded), &place)?;
+        let db = connect(&db_settings(config, url, embedded), counts, &place)?;
         patiently("database", &place, "database.url", db.check()).await?;
         Ok(db)
     }
@@ -85,6 +86,30 @@ impl Database {
         }
     }
 
+    /// Encrypts everything at rest under the newest master secret.
+    pub(super) async fn rewrap(
+        &self,
+        config: &Config,
+        keys: &KeyRing,
+        progress: &mut (dyn FnMut(&'static str, u64) + Send),
+    ) -> Result<RewrapReport, StartError> {
+        let (url, place, setting) = match self {
+            Self::Served => {
+                let owner = config.database.owner_url.clone().ok_or(StartError::NoOwner)?;
+                (owner, config.database.redacted_url(), "database.owner_url")
+            }
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => {
+                (server.owner_url(), config.database.data_dir.display().to_string(), "database.data_dir")
+            }
+        };
+        let failed = |error| super::dead_or_unusable("database", place.clone(), setting, error);
+        let mut vault = Vault::open(&url).await.map_err(failed)?;
+        let report = flows::rewrap(keys, &mut vault, progress).await.map_err(failed)?;
+        vault.close().await;
+        Ok(report)
+    }
+
     pub(super) async fn stop(self) {
         match self {
             Self::Served => {}
@@ -101,7 +126,7 @@ impl Database {
     }
 }
 
-pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartError> {
+pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) -> Result<Codes, StartError> {
     let limits = CodeLimits {
         life: Duration::from_secs(config.codes.ttl_secs),
         tries: config.codes.tries,
@@ -124,14 +149,16 @@ pub(super) async fn codes(config: &Config, clock: Clock) -> Result<Codes, StartE
         limits,
     };
     patiently("Redis", &place, "redis.url", async {
-        let codes = Codes::Redis(Box::new(RedisCodes::new(settings)?));
+        let codes = Codes::Redis(Box::new(RedisCodes::new(settings, counts)?));
         codes.check().await?;
         Ok(codes)
     })
     .await
 }
 
-pub(super) fn sites(config: &Config) -> Sites {
+/// The sites of a configuration.
+#[must_use]
+pub fn sites(config: &Config) -> Sites {
     let sites = config.sites.iter().map(|(id, site)| site_of(id, site)).collect();
     Sites::new(sites, &config.server.shared_hosts)
 }
@@ -163,15 +190,24 @@ fn site_of(id: &str, config: &SiteConfig) -> Site {
     }
 }
 
-pub(super) fn client_limits(config: &Config) -> Limits {
+pub(super) fn key_keeping(config: &Config) -> KeyKeeping {
+    let rotate_every = Duration::from_secs(config.keys.rotate_days * 86_400);
+    KeyKeeping::new(
+        (!rotate_every.is_zero()).then_some(rotate_every),
+        Duration::from_secs(config.keys.publish_ahead_secs),
+    )
+}
+
+pub(super) fn client_limits(config: &Config, counts: LimitCounts) -> Limits {
     // The configuration has been checked: no limit is zero.
     let number = |limit: u32| NonZeroU32::new(limit).unwrap_or(NonZeroU32::MIN);
-    Limits::new(&ClientLimits {
+    let limits = ClientLimits {
         window: Duration::from_secs(config.limits.window_secs),
         code_requests: number(config.limits.code_requests),
         verifies: number(config.limits.verifies),
         refreshes: number(config.limits.refreshes),
-    })
+    };
+    Limits::new(&limits, counts)
 }
 
 pub(super) fn audit(config: &Config) -> AuditSettings {
@@ -208,23 +244,46 @@ pub(super) fn http(config: &Config) -> HttpSettings {
     HttpSettings {
         trusted_proxies: config.server.trusted_proxies.clone(),
         body_limit: usize::try_from(config.server.body_limit_bytes).unwrap_or(usize::MAX),
+        url_limit: usize::try_from(config.server.url_limit_bytes).unwrap_or(usize::MAX),
         request_timeout: Duration::from_secs(config.server.request_timeout_secs),
         strict_transport: config.server.is_production(),
     }
 }
 
-/// Says so if the mail server does not answer; codes wait in the queue meanwhile.
-pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) {
+pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
+    let server = &config.server;
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    ConnectionLimits {
+        header_read: Duration::from_secs(server.header_timeout_secs),
+        body_read: Duration::from_secs(server.body_timeout_secs),
+        write_stall: Duration::from_secs(server.write_timeout_secs),
+        idle: Duration::from_secs(server.idle_timeout_secs),
+        connections: count(server.max_connections),
+        connections_per_client: count(server.max_connections_per_client),
+        trusted_proxies: server.trusted_proxies.clone(),
+        header_block: count(server.header_limit_bytes),
+        headers: count(server.max_headers),
+        http2_streams: server.http2_streams,
+        strict_transport: server.is_production(),
+    }
+}
+
+/// Whether the mail server answers. If not, that is logged; codes wait in the queue meanwhile.
+pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) -> bool {
     let place = format!("{}:{}", config.mail.smtp_host, config.mail.smtp_port);
     match tokio::time::timeout(super::START_PATIENCE, smtp.check()).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 place,
                 "the mail server does not answer: mails wait until it does, or until their codes end (mail.smtp_host)"
             );
+            false
         }
-        Err(_) => tracing::warn!(place, "the mail server does not answer in time (mail.smtp_host)"),
+        Err(_) => {
+            tracing::warn!(place, "the mail server does not answer in time (mail.smtp_host)");
+            false
+        }
     }
 }

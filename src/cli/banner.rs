@@ -29,6 +29,9 @@ pub(super) fn started(config: &Config, app: &App) {
     for (id, site) in &config.sites {
         println!("  {id:<11} {:<32} publishable key {}", site.origin(), site.publishable_key);
     }
+    if let Some(metrics) = app.metrics_addr() {
+        println!("  metrics     http://{metrics}/metrics");
+    }
     let Some(inbox) = app.inbox_addr() else { return };
     println!("  inbox       http://localhost:{}", inbox.port());
     if let Some(site) = config.sites.values().find(|site| site.sign_up) {

@@ -5,14 +5,14 @@ use doorcode::config::Config;
 use doorcode::telemetry;
 
 pub(super) async fn migrate(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log);
+    let _telemetry = telemetry::start(&config.log);
     app::migrate(&config).await?;
     println!("The database at {} is up to date.", config.database.redacted_url());
     Ok(())
 }
 
 pub(super) async fn fill_demo(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config.log);
+    let _telemetry = telemetry::start(&config.log);
     app::fill_demo(&config).await?;
     println!(
         "57 people and five libraries are there. Start the server and sign in on the management site as any of"

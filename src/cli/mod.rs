@@ -1,10 +1,16 @@
 //! The command line: a file a group of commands, and what they share.
 
+mod audit;
 mod banner;
 mod database;
 mod exit;
+mod export;
+mod import;
+mod key;
 mod preview;
+mod progress;
 mod serve;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +28,9 @@ struct Arguments {
     /// What differs from the defaults; `DOORCODE__SECTION__KEY` in the environment goes over it
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -34,6 +43,18 @@ enum Command {
     CheckConfig,
     /// Fill an empty database with 57 people and five libraries to try things on
     Demo,
+    /// The log of what happened
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Take over people from another system
+    #[command(subcommand)]
+    Import(import::ImportCommand),
+    /// Write everything of a kind to a file
+    #[command(subcommand)]
+    Export(export::ExportCommand),
+    /// Look after the keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Look at the mails
     #[command(subcommand)]
     Mail(preview::MailCommand),
@@ -54,6 +75,10 @@ pub(crate) fn main() -> ExitCode {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
         }),
+        Command::Audit(command) => with_config(file, |config| command.run(&config, arguments.json)),
+        Command::Import(command) => with_config(file, |config| run(command.run(config, arguments.json))),
+        Command::Export(command) => with_config(file, |config| run(command.run(config, arguments.json))),
+        Command::Key(command) => with_config(file, |config| command.run(config)),
         Command::Mail(command) => finish(command.run()),
         Command::Pages(command) => finish(command.run()),
     }

@@ -27,6 +27,8 @@ type Sections = BTreeMap<String, Table>;
 pub(super) struct Layers {
     defaults: Sections,
     merged: Sections,
+    /// What a layer above the defaults has set.
+    given: BTreeSet<String>,
     pub(super) problems: Problems,
 }
 
@@ -47,7 +49,7 @@ impl Layers {
                 _ => {}
             }
         }
-        Self { merged: defaults.clone(), defaults, problems: Problems::default() }
+        Self { merged: defaults.clone(), defaults, given: BTreeSet::new(), problems: Problems::default() }
     }
 
     /// Lays a file's text over what there is; `name` is how problems call it. False if it is not TOML.
@@ -115,6 +117,7 @@ impl Layers {
         match given.typed_as(default) {
             Ok(value) => {
                 self.merged.entry(section.to_owned()).or_default().insert(key.to_owned(), value);
+                self.given.insert(path);
             }
             Err(found) => {
                 let problem = Problem::of(&path, found.filter(|_| is_printable(&path)), type_name(default));
@@ -177,6 +180,16 @@ impl Layers {
                 };
                 table.entry(key.clone()).or_insert(value);
             }
+        }
+    }
+
+    /// Takes back what is a default of production alone. Comes after the last layer, as any layer may say the environment.
+    pub(super) fn relax(&mut self) {
+        let Some(server) = self.merged.get_mut("server") else { return };
+        let is_development = server.get("environment").and_then(Value::as_str) == Some("development");
+        // Nobody sends requests to a server that was just told to stop, and whoever tries it out waits for it.
+        if is_development && !self.given.contains("server.grace_secs") {
+            server.insert("grace_secs".to_owned(), Value::Integer(0));
         }
     }
 

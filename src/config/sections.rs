@@ -12,12 +12,16 @@ use serde::{Deserialize, Serialize};
 use super::master::decode_master_secret;
 use super::problems::Problem;
 use super::reader::{Reader, Word};
+use crate::domain::signing_key::{KEY_SET_LIFE, KEYS_READ_EVERY};
 
 /// Stands in for an address that cannot be read.
 pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 /// What an address to listen on must look like.
 pub(super) const LISTEN: &str = "an IP address with a port, such as 127.0.0.1:8080";
+
+/// The same for a listener that there need not be.
+const LISTEN_OR_NOT: &str = "nothing, or an IP address with a port, such as 127.0.0.1:9464";
 
 /// What the server is used for. `DOORCODE__SERVER__ENVIRONMENT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -41,6 +45,9 @@ pub struct ServerConfig {
     pub environment: Environment,
     /// Where HTTP is served. `DOORCODE__SERVER__LISTEN`.
     pub listen: SocketAddr,
+    /// Where metrics and the state of the server are shown to those who run it; `None` for nowhere.
+    /// `DOORCODE__SERVER__METRICS_LISTEN`.
+    pub metrics_listen: Option<SocketAddr>,
     /// Host values, in lower case, on which any site can be called by its publishable key.
     /// `DOORCODE__SERVER__SHARED_HOSTS`.
     pub shared_hosts: Vec<String>,
@@ -48,8 +55,31 @@ pub struct ServerConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Largest request body, 1024 to 1048576 bytes. `DOORCODE__SERVER__BODY_LIMIT_BYTES`.
     pub body_limit_bytes: u64,
+    /// Largest head of a request, 4096 to 65536 bytes. `DOORCODE__SERVER__HEADER_LIMIT_BYTES`.
+    pub header_limit_bytes: u64,
+    /// Most header fields of a request, 16 to 1000. `DOORCODE__SERVER__MAX_HEADERS`.
+    pub max_headers: u64,
+    /// Longest path and query of a request, 256 to 16384 bytes. `DOORCODE__SERVER__URL_LIMIT_BYTES`.
+    pub url_limit_bytes: u64,
+    /// Most connections, 10 to 1000000. `DOORCODE__SERVER__MAX_CONNECTIONS`.
+    pub max_connections: u64,
+    /// Most connections from one client, 1 to 1000000. `DOORCODE__SERVER__MAX_CONNECTIONS_PER_CLIENT`.
+    pub max_connections_per_client: u64,
+    /// Most requests at a time over one HTTP/2 connection, 1 to 1000. `DOORCODE__SERVER__HTTP2_STREAMS`.
+    pub http2_streams: u32,
+    /// Longest time for the head of a request, 1 to 60. `DOORCODE__SERVER__HEADER_TIMEOUT_SECS`.
+    pub header_timeout_secs: u64,
+    /// Longest time for the next piece of a body, 1 to 60. `DOORCODE__SERVER__BODY_TIMEOUT_SECS`.
+    pub body_timeout_secs: u64,
+    /// Longest time in which a client takes nothing of an answer, 1 to 60.
+    /// `DOORCODE__SERVER__WRITE_TIMEOUT_SECS`.
+    pub write_timeout_secs: u64,
+    /// Longest time of a connection without a request, 1 to 3600. `DOORCODE__SERVER__IDLE_TIMEOUT_SECS`.
+    pub idle_timeout_secs: u64,
     /// Longest a whole request may take, 1 to 60. `DOORCODE__SERVER__REQUEST_TIMEOUT_SECS`.
     pub request_timeout_secs: u64,
+    /// How long a stop goes on accepting, 0 to 60. `DOORCODE__SERVER__GRACE_SECS`.
+    pub grace_secs: u64,
     /// How long a stop waits for requests under way, 0 to 60. `DOORCODE__SERVER__DRAIN_SECS`.
     pub drain_secs: u64,
 }
@@ -59,6 +89,12 @@ impl ServerConfig {
         Self {
             environment: from.word("environment"),
             listen: from.parsed("listen", LISTEN, |text| text.parse().ok()).unwrap_or(NOWHERE),
+            metrics_listen: from
+                .parsed("metrics_listen", LISTEN_OR_NOT, |text| match text {
+                    "" => Some(None),
+                    text => text.parse().ok().map(Some),
+                })
+                .flatten(),
             shared_hosts: from.list("shared_hosts", "a host or host:port", parse_host),
             trusted_proxies: from.list(
                 "trusted_proxies",
@@ -66,7 +102,18 @@ impl ServerConfig {
                 |text| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)),
             ),
             body_limit_bytes: from.number("body_limit_bytes", 1024..=1_048_576, "bytes"),
+            header_limit_bytes: from.number("header_limit_bytes", 4096..=65_536, "bytes"),
+            max_headers: from.number("max_headers", 16..=1000, ""),
+            url_limit_bytes: from.number("url_limit_bytes", 256..=16_384, "bytes"),
+            max_connections: from.number("max_connections", 10..=1_000_000, ""),
+            max_connections_per_client: from.number("max_connections_per_client", 1..=1_000_000, ""),
+            http2_streams: from.number("http2_streams", 1..=1000, ""),
+            header_timeout_secs: from.number("header_timeout_secs", 1..=60, "seconds"),
+            body_timeout_secs: from.number("body_timeout_secs", 1..=60, "seconds"),
+            write_timeout_secs: from.number("write_timeout_secs", 1..=60, "seconds"),
+            idle_timeout_secs: from.number("idle_timeout_secs", 1..=3600, "seconds"),
             request_timeout_secs: from.number("request_timeout_secs", 1..=60, "seconds"),
+            grace_secs: from.number("grace_secs", 0..=60, "seconds"),
             drain_secs: from.number("drain_secs", 0..=60, "seconds"),
         }
     }
@@ -95,17 +142,28 @@ pub enum LogFormat {
     Text,
     /// For log collectors: one object a line.
     Json,
+    /// JSON in production, text elsewhere.
+    Auto,
 }
 
 impl Word for LogFormat {
-    const WORDS: &'static str = "text or json";
+    const WORDS: &'static str = "text, json or auto";
     const STAND_IN: Self = Self::Text;
+}
+
+impl LogFormat {
+    /// What `auto` comes to on such a server.
+    pub(super) fn settle(&mut self, is_production: bool) {
+        if *self == Self::Auto {
+            *self = if is_production { Self::Json } else { Self::Text };
+        }
+    }
 }
 
 /// `[log]`
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// Form of the log. `DOORCODE__LOG__FORMAT`.
+    /// Form of the log; in a configuration that was read never `auto`. `DOORCODE__LOG__FORMAT`.
     pub format: LogFormat,
     /// A level, or directives as `tracing_subscriber::EnvFilter` takes them. `DOORCODE__LOG__FILTER`.
     pub filter: String,
@@ -175,6 +233,26 @@ fn judge_master(from: &mut Reader<'_>, key: &str, secret: &SecretString) {
     if let Err(error) = decode_master_secret(secret.expose_secret()) {
         let problem = Problem::of(&from.path(key), None, format!("base64 of 32 random bytes, but {error}"));
         from.add(problem.remedy("make one with `openssl rand -base64 32`"));
+    }
+}
+
+/// `[keys]`
+#[derive(Clone, Debug)]
+pub struct KeysConfig {
+    /// How long a key signs, 0 to 3650; 0 is for ever. `DOORCODE__KEYS__ROTATE_DAYS`.
+    pub rotate_days: u64,
+    /// How long a key is published before it signs, 660 to 86400. `DOORCODE__KEYS__PUBLISH_AHEAD_SECS`.
+    pub publish_ahead_secs: u64,
+}
+
+impl KeysConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        // A verifier keeps the key set for so long, and a replica may be so late with it, a failed reading or two included.
+        let least = i64::try_from((KEY_SET_LIFE + 3 * KEYS_READ_EVERY).as_secs()).unwrap_or(i64::MAX);
+        Self {
+            rotate_days: from.number("rotate_days", 0..=3650, "days"),
+            publish_ahead_secs: from.number("publish_ahead_secs", least..=86_400, "seconds"),
+        }
     }
 }
 

@@ -109,7 +109,7 @@ fn default_toml_explains_every_range_as_it_is_enforced() {
         }
         in_comment = false;
     }
-    assert_eq!(explained, 27);
+    assert!(explained >= 40, "only {explained} settings were looked at");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn all_problems_come_at_once() {
         r#"server.listen = "nowhere": expected an IP address with a port, such as 127.0.0.1:8080"#,
         r#"server.trusted_proxies = "10.0.0.0/99": expected a network such as 10.0.0.0/8, or an address"#,
         r#"server.trusted_proxies = "x": expected a network such as 10.0.0.0/8, or an address"#,
-        r#"log.format = "yaml": expected text or json"#,
+        r#"log.format = "yaml": expected text, json or auto"#,
         r#"redis.key_prefix = "Ä": expected 1 to 32 of a-z, 0-9, _ and -"#,
         "codes.ttl_secs = 5: expected 60 to 600 seconds",
         r#"sites.reader.locale = "xx": expected en, vi, es, fr or de"#,

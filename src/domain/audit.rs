@@ -156,10 +156,24 @@ words! {
         ServiceKeyRevoked = "service_key_revoked",
         /// An administrator ended somebody's session.
         SessionRevoked = "session_revoked",
-        /// Accounts were taken over from elsewhere; one row for all of them.
+        /// An administrator made an account.
+        UserCreated = "user_created",
+        /// An administrator changed an account.
+        UserChanged = "user_changed",
+        /// An administrator deleted an account.
+        UserRemoved = "user_removed",
+        /// An administrator lifted the limits on guesses and mails of an address.
+        UserUnlocked = "user_unlocked",
+        /// Accounts were taken over from elsewhere; one row a batch, since a batch is what is kept or not.
         UsersImported = "users_imported",
+        /// Everybody's account was written out.
+        UsersExported = "users_exported",
         /// A signing key was made and is published.
         SigningKeyMade = "signing_key_made",
+        /// An administrator wants the next signing key to sign as soon as it may.
+        SigningKeyHastened = "signing_key_hastened",
+        /// The private part of a signing key was encrypted anew, under another master secret.
+        SigningKeyRewrapped = "signing_key_rewrapped",
         /// A signing key signs from now on.
         SigningKeyActivated = "signing_key_activated",
         /// A signing key signs no more and still verifies.

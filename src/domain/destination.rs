@@ -1,11 +1,12 @@
 //! Where a person may be sent after signing in: the site's own pages, or a listed origin. Never anywhere else.
 
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::Site;
 
-/// Longest destination that is looked at, in octets; browsers and proxies rarely carry longer addresses.
-const MAX_LENGTH: usize = 2048;
+/// Longest destination, in octets as it is written into the query of another address: with what else is there, that one
+/// stays below the 2 KiB that a request's target may have.
+const MAX_ENCODED: usize = 1600;
 
 impl Site {
     /// Reads a wished destination: a path of this site, or an address whose origin the site lists, scheme, host and port
@@ -17,7 +18,7 @@ impl Site {
     pub fn destination(&self, wished: &str) -> Option<String> {
         // Browsers drop tabs and line ends inside addresses and take backslashes for slashes: nobody honest sends them.
         let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
-        if wished.is_empty() || wished.len() > MAX_LENGTH || wished.contains(is_odd) {
+        if wished.is_empty() || encoded_len(wished) > MAX_ENCODED || wished.contains(is_odd) {
             return None;
         }
         if wished.starts_with('/') {
@@ -49,6 +50,10 @@ impl Site {
         target.set_fragment(None);
         target
     }
+}
+
+fn encoded_len(wished: &str) -> usize {
+    form_urlencoded::byte_serialize(wished.as_bytes()).map(str::len).sum()
 }
 
 #[cfg(test)]
@@ -119,6 +124,8 @@ mod tests {
         for trick in tricks {
             assert_eq!(site.destination(trick), None, "{trick:?}");
         }
-        assert_eq!(site.destination(&format!("/{}", "a".repeat(2048))), None);
+        assert_eq!(site.destination(&format!("/{}", "a".repeat(1600))), None);
+        assert_eq!(site.destination(&format!("/{}", "é".repeat(300))), None);
+        assert!(site.destination(&format!("/{}", "a".repeat(1500))).is_some());
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
-use aws_lc_rs::{constant_time, hkdf, hmac};
+use aws_lc_rs::{constant_time, digest, hkdf, hmac};
 
 use super::{BrowserId, EmailAddress, ServiceKey, SessionId, SignInCode, Slot};
 
@@ -34,6 +34,10 @@ pub enum Sealed {
     SignIn,
     /// What a creation answered, for the same request sent again.
     Answer,
+    /// What a browser keeps while somebody is at the console with a service key: the key.
+    Console,
+    /// The hash of a service key.
+    ServiceKey,
 }
 
 /// A text that could not be opened: tampered with, of another purpose, or sealed under an unknown master.
@@ -50,12 +54,13 @@ struct Derived {
     forms: hmac::Key,
     secrets: hmac::Key,
     audit: hmac::Key,
-    service_keys: hmac::Key,
     mail_jobs: RandomizedNonceKey,
     challenges: RandomizedNonceKey,
     signing_keys: RandomizedNonceKey,
     sign_ins: RandomizedNonceKey,
     answers: RandomizedNonceKey,
+    consoles: RandomizedNonceKey,
+    service_keys: RandomizedNonceKey,
 }
 
 impl KeyRing {
@@ -81,11 +86,20 @@ impl KeyRing {
         browser: Option<&BrowserId>,
         code: &SignInCode,
     ) -> String {
-        let browser = browser.map_or(&[][..], |browser| &browser.0);
-        let [site, slot, email, code] =
-            [site, slot.as_str(), email.as_str(), code.expose()].map(str::as_bytes);
-        let parts = [site, slot, email, browser, code];
-        data_encoding::HEXLOWER.encode(mac(&self.newest.codes, &parts).as_ref())
+        code_text(&self.newest, (site, slot, email, browser), code)
+    }
+
+    /// Where a code may wait, and the keyed hash it has there: under each master of the ring, the newest first. One that
+    /// was asked for before a change of the master, or of a replica that is yet to change, is found under another.
+    pub fn code_proofs(
+        &self,
+        site: &str,
+        slot: Slot,
+        email: &EmailAddress,
+        browser: Option<&BrowserId>,
+        code: &SignInCode,
+    ) -> impl Iterator<Item = (AddressTag, String)> {
+        self.all().map(move |keys| (tag(keys, email), code_text(keys, (site, slot, email, browser), code)))
     }
 
     /// The MAC in a session cookie of `site`: made under the newest master.
@@ -127,35 +141,61 @@ impl KeyRing {
     /// The name of an address in the store: 128 bits of a keyed hash, so that a dump names nobody.
     #[must_use]
     pub fn address_tag(&self, email: &EmailAddress) -> AddressTag {
-        AddressTag(truncated(&mac(&self.newest.addresses, &[email.as_str().as_bytes()])))
+        tag(&self.newest, email)
+    }
+
+    /// The names that an address may have in the store: under each master of the ring, the newest first.
+    pub fn address_tags(&self, email: &EmailAddress) -> impl Iterator<Item = AddressTag> {
+        self.all().map(move |keys| tag(keys, email))
     }
 
     /// The keyed hash under which a link's secret is stored.
     #[must_use]
     pub fn link_mac(&self, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
-        let parts = [site.as_bytes(), slot.as_str().as_bytes(), secret];
-        data_encoding::HEXLOWER.encode(mac(&self.newest.links, &parts).as_ref())
+        link_text(&self.newest, site, slot, secret)
+    }
+
+    /// The keyed hashes that a link's secret may have in the store: under each master of the ring, the newest first.
+    pub fn link_macs(
+        &self,
+        site: &str,
+        slot: Slot,
+        secret: &[u8; MAC_LENGTH],
+    ) -> impl Iterator<Item = String> {
+        self.all().map(move |keys| link_text(keys, site, slot, secret))
     }
 
     /// The name in the store of a secret that comes without an address: an authorization code.
     #[must_use]
     pub fn secret_tag(&self, site: &str, secret: &[u8; MAC_LENGTH]) -> AddressTag {
-        AddressTag(truncated(&mac(&self.newest.secrets, &[site.as_bytes(), secret])))
+        secret_name(&self.newest, site, secret)
     }
 
-    /// The keyed hash under which a service key is stored.
-    #[must_use]
-    pub fn service_key_mac(&self, key: &ServiceKey) -> [u8; 32] {
-        let mut out = [0; 32];
-        out.copy_from_slice(service_key_tag(&self.newest, key).as_ref());
-        out
+    /// Where a secret that comes without an address may be, and the keyed hash it has there: under each master of the ring,
+    /// the newest first.
+    pub fn secret_proofs(
+        &self,
+        site: &str,
+        slot: Slot,
+        secret: &[u8; MAC_LENGTH],
+    ) -> impl Iterator<Item = (AddressTag, String)> {
+        self.all().map(move |keys| (secret_name(keys, site, secret), link_text(keys, site, slot, secret)))
     }
 
-    /// Whether a stored hash is this service key's, under any master of the ring.
+    /// A service key as it is stored: its hash, sealed. Whoever reads it learns no key, whoever can write it makes none that
+    /// works, and unlike a keyed hash it can be taken over by the next master.
+    ///
+    /// # Errors
+    /// [`NotOurs`] only if the system has no randomness.
+    pub fn seal_service_key(&self, key: &ServiceKey) -> Result<Vec<u8>, NotOurs> {
+        self.seal(Sealed::ServiceKey, &key.id.to_string(), service_key_digest(key).as_ref())
+    }
+
+    /// Whether what is stored is this service key, sealed under any master of the ring.
     #[must_use]
     pub fn knows_service_key(&self, key: &ServiceKey, stored: &[u8]) -> bool {
-        self.all().any(|keys| {
-            constant_time::verify_slices_are_equal(service_key_tag(keys, key).as_ref(), stored).is_ok()
+        self.open(Sealed::ServiceKey, &key.id.to_string(), stored).is_ok_and(|known| {
+            constant_time::verify_slices_are_equal(service_key_digest(key).as_ref(), &known).is_ok()
         })
     }
 
@@ -208,9 +248,36 @@ impl KeyRing {
     /// # Errors
     /// [`NotOurs`] if no key of the ring opens it.
     pub fn open(&self, purpose: Sealed, context: &str, sealed: &[u8]) -> Result<Vec<u8>, NotOurs> {
+        self.open_under(purpose, context, sealed).map(|(_, plain)| plain)
+    }
+
+    /// Under which master of the ring something is sealed, counted from the newest, which is 0; and if it is another, the
+    /// same sealed under the newest.
+    ///
+    /// # Errors
+    /// [`NotOurs`] if no key of the ring opens it.
+    pub fn reseal(
+        &self,
+        purpose: Sealed,
+        context: &str,
+        sealed: &[u8],
+    ) -> Result<(usize, Option<Vec<u8>>), NotOurs> {
+        let (master, plain) = self.open_under(purpose, context, sealed)?;
+        let anew = if master == 0 { None } else { Some(self.seal(purpose, context, &plain)?) };
+        Ok((master, anew))
+    }
+
+    /// How many masters are in the ring.
+    #[must_use]
+    pub fn masters(&self) -> usize {
+        1 + self.older.len()
+    }
+
+    fn open_under(&self, purpose: Sealed, context: &str, sealed: &[u8]) -> Result<(usize, Vec<u8>), NotOurs> {
         let (nonce, text) = sealed.split_first_chunk::<12>().ok_or(NotOurs)?;
         self.all()
-            .find_map(|keys| {
+            .enumerate()
+            .find_map(|(master, keys)| {
                 let mut text = text.to_vec();
                 let length = keys
                     .sealing(purpose)
@@ -218,7 +285,7 @@ impl KeyRing {
                     .ok()?
                     .len();
                 text.truncate(length);
-                Some(text)
+                Some((master, text))
             })
             .ok_or(NotOurs)
     }
@@ -270,12 +337,13 @@ impl Derived {
             forms: signing("form mac"),
             secrets: signing("secret tag"),
             audit: signing("audit chain"),
-            service_keys: signing("service key mac"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),
             sign_ins: sealing("sign-in"),
+            service_keys: sealing("service key"),
             answers: sealing("answer"),
+            consoles: sealing("console"),
         }
     }
 
@@ -286,8 +354,33 @@ impl Derived {
             Sealed::SigningKey => &self.signing_keys,
             Sealed::SignIn => &self.sign_ins,
             Sealed::Answer => &self.answers,
+            Sealed::Console => &self.consoles,
+            Sealed::ServiceKey => &self.service_keys,
         }
     }
+}
+
+fn code_text(
+    keys: &Derived,
+    (site, slot, email, browser): (&str, Slot, &EmailAddress, Option<&BrowserId>),
+    code: &SignInCode,
+) -> String {
+    let browser = browser.map_or(&[][..], |browser| &browser.0);
+    let [site, slot, email, code] = [site, slot.as_str(), email.as_str(), code.expose()].map(str::as_bytes);
+    data_encoding::HEXLOWER.encode(mac(&keys.codes, &[site, slot, email, browser, code]).as_ref())
+}
+
+fn tag(keys: &Derived, email: &EmailAddress) -> AddressTag {
+    AddressTag(truncated(&mac(&keys.addresses, &[email.as_str().as_bytes()])))
+}
+
+fn link_text(keys: &Derived, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
+    let parts = [site.as_bytes(), slot.as_str().as_bytes(), secret];
+    data_encoding::HEXLOWER.encode(mac(&keys.links, &parts).as_ref())
+}
+
+fn secret_name(keys: &Derived, site: &str, secret: &[u8; MAC_LENGTH]) -> AddressTag {
+    AddressTag(truncated(&mac(&keys.secrets, &[site.as_bytes(), secret])))
 }
 
 fn refresh_tag(keys: &Derived, site: &str, session: SessionId, counter: u32) -> hmac::Tag {
@@ -298,8 +391,9 @@ fn cookie_tag(keys: &Derived, site: &str, session: SessionId) -> hmac::Tag {
     mac(&keys.cookies, &[site.as_bytes(), session.0.as_bytes()])
 }
 
-fn service_key_tag(keys: &Derived, key: &ServiceKey) -> hmac::Tag {
-    mac(&keys.service_keys, &[key.id.as_bytes(), &key.secret])
+/// 256 random bits need no slow hash.
+fn service_key_digest(key: &ServiceKey) -> digest::Digest {
+    digest::digest(&digest::SHA256, &key.secret)
 }
 
 fn form_tag(keys: &Derived, site: &str, browser: &BrowserId, session: Option<SessionId>) -> hmac::Tag {
@@ -364,6 +458,34 @@ mod tests {
         assert!(!before.knows_refresh_mac("reader", session, 3, &after.refresh_mac("reader", session, 3)));
         let sealed = before.seal(Sealed::SigningKey, "kid", b"key").expect("randomness");
         assert_eq!(after.open(Sealed::SigningKey, "kid", &sealed).as_deref(), Ok(b"key".as_slice()));
+        let (master, anew) = after.reseal(Sealed::SigningKey, "kid", &sealed).expect("ours");
+        let anew = anew.expect("it was under the older one");
+        assert_eq!((master, after.reseal(Sealed::SigningKey, "kid", &anew)), (1, Ok((0, None))));
+        assert_eq!(ring(2, &[]).open(Sealed::SigningKey, "kid", &anew).as_deref(), Ok(b"key".as_slice()));
+        assert_eq!(ring(3, &[]).reseal(Sealed::SigningKey, "kid", &anew), Err(NotOurs));
+    }
+
+    #[test]
+    fn what_waits_under_any_master_of_the_ring_is_looked_for_the_newest_first() {
+        let (before, after) = (ring(1, &[]), ring(2, &[1]));
+        let ada = EmailAddress::parse("ada@example.org").expect("address");
+        let code = SignInCode::parse("123456").expect("code");
+        let waiting = |keys: &KeyRing| {
+            (keys.address_tag(&ada), keys.code_mac("reader", Slot::SignIn, &ada, None, &code))
+        };
+        let proofs: Vec<_> = after.code_proofs("reader", Slot::SignIn, &ada, None, &code).collect();
+        assert_eq!(proofs, [waiting(&after), waiting(&before)]);
+        assert_eq!(
+            after.address_tags(&ada).collect::<Vec<_>>(),
+            [after.address_tag(&ada), before.address_tag(&ada)]
+        );
+        let kept = |keys: &KeyRing| {
+            (keys.secret_tag("reader", &[7; 16]), keys.link_mac("reader", Slot::AuthCode, &[7; 16]))
+        };
+        let proofs: Vec<_> = after.secret_proofs("reader", Slot::AuthCode, &[7; 16]).collect();
+        assert_eq!(proofs, [kept(&after), kept(&before)]);
+        let macs: Vec<_> = after.link_macs("reader", Slot::AuthCode, &[7; 16]).collect();
+        assert_eq!(macs, [kept(&after).1, kept(&before).1]);
     }
 
     #[test]

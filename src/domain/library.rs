@@ -187,6 +187,58 @@ pub struct AccessRequest {
     pub created_at: DateTime<Utc>,
 }
 
+/// A library, as whoever runs the server sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LibraryRecord {
+    /// Its id.
+    pub id: Uuid,
+    /// What people call it.
+    pub name: String,
+    /// Names it in URLs.
+    pub code: String,
+    /// `active`, `inactive` or `pending`.
+    pub status: String,
+    /// Owners whose record is in force.
+    pub owners: i64,
+    /// People whose record is in force, owners among them.
+    pub staff: i64,
+    /// Moves with every change.
+    pub version: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Somebody's record at a library, as whoever runs the server sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StaffEntry {
+    /// The record.
+    pub id: Uuid,
+    /// Whose it is.
+    pub user_id: Uuid,
+    /// What the person is called.
+    pub display_name: Option<String>,
+    /// The account's address.
+    pub email: Option<String>,
+    /// At which library.
+    pub library_id: Uuid,
+    /// The library's name.
+    pub library_name: String,
+    /// The library's code.
+    pub library_code: String,
+    /// See [`Role`].
+    pub role: String,
+    /// `active`, `inactive` or `terminated`.
+    pub status: String,
+    /// When it was removed, if it was.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// Moves with every change.
+    pub version: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
 /// A part of a list, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {

@@ -2,16 +2,19 @@
 //!
 //! Whatever a rule needs from outside comes in as an argument, so that each has one home and a plain unit test.
 
+mod account;
 mod admin;
 mod audit;
 pub mod audit_chain;
 mod browser;
+mod client;
 mod code;
 mod destination;
 mod device;
 mod email;
 pub mod fields;
 mod gate;
+mod import;
 pub mod keys;
 mod library;
 mod locale;
@@ -19,28 +22,36 @@ pub mod look;
 mod pkce;
 mod profile;
 mod session;
+pub mod signing_key;
 mod site;
 mod user;
 pub mod words;
 
+pub use account::{
+    Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
+};
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction, AuditCursor, AuditEvent, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
+pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
 pub use gate::{
     Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
 };
+pub use import::{ImportRecord, ImportRules, LeftOut, Newcomer, Outcome, SourceId, Tally};
 pub use keys::{AddressTag, KeyRing};
 pub use library::{
-    AccessRequest, Invitation, Library, MAX_PAGE, Offer, Page, Role, StaffChange, StaffRecord,
+    AccessRequest, Invitation, Library, LibraryRecord, MAX_PAGE, Offer, Page, Role, StaffChange, StaffEntry,
+    StaffRecord,
 };
 pub use locale::Locale;
 pub use look::{Color, Logo, Look, READABLE};
 pub use pkce::{CodeChallenge, CodeChallengeError};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};
+pub use signing_key::{KeyRules, KeyState, KeyStep, SigningKey};
 #[cfg(test)]
 pub(crate) use site::tests::site as test_site;
 pub use site::{Claim, MailLink, Site, SiteError, SiteKind, Sites, TokenAlgorithm};

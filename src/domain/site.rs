@@ -41,6 +41,12 @@ pub enum TokenAlgorithm {
 }
 
 impl TokenAlgorithm {
+    /// Reads its name. `None` for one that no site can have.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Es256, Self::Rs256].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
     /// Its name in a JWK (RFC 7518 §3.1).
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -211,10 +217,22 @@ impl Sites {
         self.all.iter().find(|site| site.id == id)
     }
 
+    /// Whether any site can be called on this host (lower case) by its key.
+    #[must_use]
+    pub fn is_shared_host(&self, host: &str) -> bool {
+        self.shared_hosts.iter().any(|shared| shared == host)
+    }
+
     /// A site that makes accounts, to point people to from one that does not.
     #[must_use]
     pub fn sign_up_site(&self) -> Option<&Arc<Site>> {
         self.all.iter().find(|site| site.sign_up)
+    }
+
+    /// The site where staff work: in its name people hear of what an administrator did to their records.
+    #[must_use]
+    pub fn staff_site(&self) -> Option<&Arc<Site>> {
+        self.all.iter().find(|site| site.kind == SiteKind::Management).or(self.all.first())
     }
 
     /// Whether any site lists this browser origin: what a preflight, which carries no key, is answered by.
@@ -233,7 +251,7 @@ impl Sites {
             None => None,
         };
         let by_host = match claim.host {
-            Some(host) if self.shared_hosts.iter().any(|shared| shared == host) => None,
+            Some(host) if self.is_shared_host(host) => None,
             Some(host) => Some(self.by_host.get(host).ok_or(SiteError::UnknownHost)?),
             None => None,
         };

@@ -64,7 +64,7 @@ pub struct PendingEmail {
 /// 8 KiB of headers.
 pub const MAX_METADATA: usize = 2048;
 /// Deepest nesting of user metadata.
-const MAX_DEPTH: usize = 4;
+pub(super) const MAX_DEPTH: usize = 4;
 
 /// Metadata a person may store: a JSON object of bounded size with texts that are safe to show.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -74,13 +74,13 @@ pub struct UserMetadata(Map<String, Value>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
     /// Over [`MAX_METADATA`].
-    #[error("user metadata is larger than {MAX_METADATA} bytes of JSON")]
+    #[error("metadata is larger than {MAX_METADATA} bytes of JSON")]
     TooLarge,
     /// Nested too deeply.
-    #[error("user metadata is nested more than {MAX_DEPTH} levels deep")]
+    #[error("metadata is nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
     /// A control character or one that changes the direction of text: both can make a text read as another.
-    #[error("user metadata contains control or text-direction characters")]
+    #[error("metadata contains control or text-direction characters")]
     Unprintable,
 }
 

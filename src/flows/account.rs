@@ -30,12 +30,17 @@ pub enum AccountError {
 }
 
 impl Flows {
-    /// Reads an access token of `site`, without any I/O.
+    /// Reads an access token of `site`, without any I/O unless it names a key that we have not heard of.
     ///
     /// # Errors
     /// [`TokenError`] for everything that is not a live one.
-    pub fn read_token(&self, site: &Site, token: &str) -> Result<Claims, TokenError> {
-        self.tokens.verify(site, token, self.clock.now())
+    pub async fn read_token(&self, site: &Site, token: &str) -> Result<Claims, TokenError> {
+        match self.tokens.verify(site, token, self.clock.now()) {
+            Err(TokenError::UnknownKey) if self.look_for_new_key().await => {
+                self.tokens.verify(site, token, self.clock.now())
+            }
+            read => read,
+        }
     }
 
     /// The account of a token's bearer, whose session must still exist.

@@ -9,6 +9,7 @@ use crate::domain::{Locale, OwnSession, SessionCookie, SessionId, Site, User, Us
 use crate::ports::PortError;
 use crate::ports::db::{CookieClaim, EndSessions};
 use crate::ports::tokens::{Claims, IssuedToken, TokenError};
+use crate::telemetry::SessionEnd;
 
 /// The session of a browser that carries a cookie of ours.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +66,8 @@ impl Flows {
     ///
     /// # Errors
     /// If the site has no key to sign with.
-    pub fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+    pub async fn token_of(&self, site: &Site, session: &BrowserSession) -> Result<IssuedToken, TokenError> {
+        self.know_signing_keys().await?;
         self.tokens.issue(site, &session.user, session.id, session.opened_at, self.clock.now())
     }
 
@@ -97,7 +99,10 @@ impl Flows {
         which: EndSessions,
         visitor: &Visitor,
     ) -> Result<i64, PortError> {
-        self.db.end_sessions(caller, which, (visitor.ip, visitor.user_agent.as_deref())).await
+        let client = (visitor.ip, visitor.user_agent.as_deref());
+        let ended = self.db.end_sessions(caller, which, client).await?;
+        self.metrics.sessions.ended(SessionEnd::Owner, ended);
+        Ok(ended)
     }
 
     /// Everything that is kept about a person.

@@ -11,10 +11,11 @@ use super::audit::By;
 use super::sealed::LinkToken;
 use super::send_code::context_of;
 use super::{Flows, Visitor};
-use crate::domain::keys::Sealed;
-use crate::domain::{BrowserId, EmailAddress, SignInCode, Site, Slot};
+use crate::domain::keys::{MAC_LENGTH, Sealed};
+use crate::domain::{AddressTag, BrowserId, EmailAddress, SignInCode, Site, Slot};
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof, Witness};
 use crate::ports::{Dependency, PortError};
+use crate::telemetry::CodeCheck;
 
 /// A code as somebody typed it, and what they typed it for.
 #[derive(Clone, Copy)]
@@ -72,17 +73,27 @@ impl Flows {
         telling: Telling,
     ) -> Result<Claimed, PortError> {
         let TypedCode { site, slot, email, browser, code, by } = *typed;
-        let mac = self.keys.code_mac(&site.id, slot, email, browser, code);
         let witness = self.witness(by, Some(email));
-        let claim = ClaimCode {
-            address: self.keys.address_tag(email),
-            site: &site.id,
-            slot,
-            proof: Proof::Code(code.kind(), &mac),
-            witness: (telling != Telling::Never).then_some(&witness),
-            missing_is_no_news: telling == Telling::UnlessMissing,
-        };
-        self.codes.claim(&claim).await
+        let mut names = self.keys.code_proofs(&site.id, slot, email, browser, code).peekable();
+        let (mut telling, mut answer) = (telling, Claimed::Missing);
+        // One answer is one event: a refusal is told by the first name under which a code waits.
+        while let Some((address, mac)) = names.next() {
+            let is_last = names.peek().is_none();
+            let claim = ClaimCode {
+                address,
+                site: &site.id,
+                slot,
+                proof: Proof::Code(code.kind(), &mac),
+                witness: (telling != Telling::Never).then_some(&witness),
+                missing_is_no_news: telling == Telling::UnlessMissing || !is_last,
+            };
+            match self.claim(&claim).await? {
+                Claimed::Claim(claim) => return Ok(Claimed::Claim(claim)),
+                Claimed::Refused => (telling, answer) = (Telling::Never, Claimed::Refused),
+                Claimed::Missing => {}
+            }
+        }
+        Ok(answer)
     }
 
     /// Claims the proof of a mailed sign-in link.
@@ -97,17 +108,56 @@ impl Flows {
             return Ok(None);
         };
         let slot = Slot::SignIn;
-        let mac = self.keys.link_mac(&site.id, slot, &link.secret);
         let witness = Witness { address: Some(link.address), ..self.witness(By::visitor(visitor), None) };
-        let claim = ClaimCode {
-            address: link.address,
-            site: &site.id,
-            slot,
-            proof: Proof::Link(&mac),
-            witness: Some(&witness),
-            missing_is_no_news: false,
+        let names = self.keys.link_macs(&site.id, slot, &link.secret).map(|mac| (link.address, mac));
+        self.claim_by_secret(site, slot, names, &witness).await
+    }
+
+    /// Claims what is kept under a secret that comes without an address.
+    pub(super) async fn claim_secret(
+        &self,
+        site: &Site,
+        slot: Slot,
+        secret: &[u8; MAC_LENGTH],
+        witness: &Witness<'_>,
+    ) -> Result<Option<Claim>, PortError> {
+        self.claim_by_secret(site, slot, self.keys.secret_proofs(&site.id, slot, secret), witness).await
+    }
+
+    /// A secret that is wrong under one master may be right under the next: only the last tells.
+    async fn claim_by_secret(
+        &self,
+        site: &Site,
+        slot: Slot,
+        names: impl Iterator<Item = (AddressTag, String)>,
+        witness: &Witness<'_>,
+    ) -> Result<Option<Claim>, PortError> {
+        let mut names = names.peekable();
+        while let Some((address, mac)) = names.next() {
+            let claim = ClaimCode {
+                address,
+                site: &site.id,
+                slot,
+                proof: Proof::Link(&mac),
+                witness: names.peek().is_none().then_some(witness),
+                missing_is_no_news: false,
+            };
+            if let Some(claim) = right(self.claim(&claim).await?) {
+                return Ok(Some(claim));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
+        let claimed = self.codes.claim(claim).await;
+        let outcome = match &claimed {
+            Ok(Claimed::Claim(_)) => CodeCheck::Accepted,
+            Ok(Claimed::Refused | Claimed::Missing) => CodeCheck::Refused,
+            Err(_) => CodeCheck::Failed,
         };
-        self.codes.claim(&claim).await.map(right)
+        self.metrics.codes.checked(claim.site, claim.slot.as_str(), outcome);
+        claimed
     }
 
     /// What was kept with a challenge.

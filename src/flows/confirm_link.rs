@@ -11,7 +11,6 @@ use url::Url;
 use uuid::Uuid;
 
 use super::audit::By;
-use super::claims::right;
 use super::sealed::ChallengeContext;
 use super::send_code::context_of;
 use super::verify_code::Proven;
@@ -19,7 +18,7 @@ use super::{Flows, Purpose, SignedIn, VerifyCodeError, Visitor, system_rng};
 use crate::domain::keys::Sealed;
 use crate::domain::{CodeChallenge, EmailAddress, Site, Slot};
 use crate::ports::PortError;
-use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, KeepProof, Proof};
+use crate::ports::codes::{Claim, ClaimEnd, KeepProof};
 use crate::ports::limits::Act;
 
 /// How long a code from a link can be traded (RFC 6749 §4.1.2 asks for ten minutes at most).
@@ -184,17 +183,8 @@ impl Flows {
         };
         // The name of a secret is nobody's address.
         let witness = self.witness(By::visitor(&ask.visitor), None);
-        let address = self.keys.secret_tag(&site.id, code.as_bytes());
-        let mac = self.keys.link_mac(&site.id, slot, code.as_bytes());
-        let claim = ClaimCode {
-            address,
-            site: &site.id,
-            slot,
-            proof: Proof::Link(&mac),
-            witness: Some(&witness),
-            missing_is_no_news: false,
-        };
-        let claim = right(self.codes.claim(&claim).await?).ok_or(ExchangeError::Unknown)?;
+        let claim = self.claim_secret(site, slot, code.as_bytes(), &witness).await?;
+        let claim = claim.ok_or(ExchangeError::Unknown)?;
         let context = self.open_context::<AuthCodeContext>(site, slot, &claim);
         let (end, reason, error) = match context {
             Ok(context) if context.expires_at <= self.clock.now() => {

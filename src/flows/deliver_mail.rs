@@ -3,7 +3,7 @@
 //! Only here is it found out whether an address has an account: the person who asked has long had their answer.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
@@ -17,6 +17,7 @@ use crate::ports::PortError;
 use crate::ports::codes::{MAIL_LEASE, QueuedMail};
 use crate::ports::mail::templates::{Brand, Letter, RenderedMail, Templates};
 use crate::ports::mail::{MailError, Mailer, Outgoing};
+use crate::telemetry::{MailTry, Queue};
 
 /// Mails in the hands of one process at once; most of them wait for their next try.
 const MOST_IN_HAND: usize = 1000;
@@ -37,24 +38,6 @@ pub struct MailWorkers {
     pub workers: usize,
     /// The pauses between tries; the last repeats until the code has died.
     pub retry_after: Vec<Duration>,
-}
-
-/// What the mail server said.
-pub(super) enum HandedOver {
-    /// It has the mail.
-    Taken,
-    /// It never will.
-    Refused,
-    /// Not now, or it did not answer.
-    NotNow,
-}
-
-/// What became of one try.
-enum Tried {
-    /// Sent, or nothing left to send.
-    Done,
-    /// Something is down; try again.
-    Later,
 }
 
 impl MailWorkers {
@@ -110,6 +93,7 @@ impl MailWorkers {
             tracing::error!(
                 "a queued mail could not be opened and was dropped: was the master secret changed?"
             );
+            self.flows.metrics.mail.tried(Queue::Codes, MailTry::Dropped);
             return self.done(&mail).await;
         };
         let mut tries = 0;
@@ -117,9 +101,10 @@ impl MailWorkers {
         loop {
             let outcome = match sending.acquire().await {
                 Ok(_permit) => self.try_once(&job, &mut draft).await,
-                Err(_) => Tried::Later,
+                Err(_) => MailTry::Retried,
             };
-            if matches!(outcome, Tried::Done) {
+            self.flows.metrics.mail.tried(Queue::Codes, outcome);
+            if outcome != MailTry::Retried {
                 return self.done(&mail).await;
             }
             if !self.pause(&mail, tries).await {
@@ -153,23 +138,17 @@ impl MailWorkers {
         !self.flows.finishing.is_cancelled()
     }
 
-    /// Writes the mail, unless an earlier try has, and hands it over.
-    async fn try_once(&self, job: &MailJob, draft: &mut Option<RenderedMail>) -> Tried {
+    /// Writes the mail, unless an earlier try has, and hands it over. All but [`MailTry::Retried`] is the end of it.
+    async fn try_once(&self, job: &MailJob, draft: &mut Option<RenderedMail>) -> MailTry {
         let (Some(site), Ok(email)) = (self.flows.sites.find(&job.site), EmailAddress::parse(&job.email))
         else {
             tracing::error!(site = job.site, "a queued mail for an unknown site was dropped");
-            return Tried::Done;
+            return MailTry::Dropped;
         };
         let site = Arc::clone(site);
-        let address = self.flows.keys.address_tag(&email);
         let prepared = async {
             // Expired, used, or followed by a newer one: a dead code in the mailbox only confuses.
-            if !self
-                .flows
-                .codes
-                .is_current(address, &site.id, job.letter.slot(), ChallengeId(job.challenge))
-                .await?
-            {
+            if !self.is_current(&email, &site, job).await? {
                 return Ok(None);
             }
             match draft.take() {
@@ -179,26 +158,23 @@ impl MailWorkers {
         };
         let rendered = match prepared.await {
             Ok(Some(rendered)) => &*draft.insert(rendered),
-            Ok(None) => return Tried::Done,
+            Ok(None) => return MailTry::Dropped,
             Err::<_, PortError>(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     site = site.id,
                     "a mail has to wait"
                 );
-                return if error.is_unavailable() { Tried::Later } else { Tried::Done };
+                return if error.is_unavailable() { MailTry::Retried } else { MailTry::Dropped };
             }
         };
-        match self.hand_over(&site, &email, rendered).await {
-            HandedOver::Taken | HandedOver::Refused => Tried::Done,
-            HandedOver::NotNow => Tried::Later,
-        }
+        self.hand_over(&site, &email, rendered).await
     }
 
     /// Gives a written mail to the mail server, and logs what it said of it.
     ///
     /// Its words may quote the address, so only the kind of failure is logged.
-    pub(super) async fn hand_over(&self, site: &Site, to: &EmailAddress, mail: &RenderedMail) -> HandedOver {
+    pub(super) async fn hand_over(&self, site: &Site, to: &EmailAddress, mail: &RenderedMail) -> MailTry {
         let outgoing = Outgoing {
             sender_name: &site.sender_name,
             sender: &site.sender,
@@ -207,20 +183,36 @@ impl MailWorkers {
             date: self.flows.clock.now(),
         };
         let (site, domain) = (&site.id, to.domain());
-        match self.mailer.send(&outgoing).await {
+        let began = Instant::now();
+        let said = self.mailer.send(&outgoing).await;
+        let counts = &self.flows.metrics.mail;
+        counts.handed_over(began.elapsed());
+        counts.server_answered(!matches!(said, Err(MailError::Temporary(_))));
+        match said {
             Ok(()) => {
                 tracing::info!(site, mail.domain = domain, "mail sent");
-                HandedOver::Taken
+                MailTry::Sent
             }
             Err(MailError::Temporary(_)) => {
                 tracing::warn!(site, mail.domain = domain, "the mail server cannot take a mail now");
-                HandedOver::NotNow
+                MailTry::Retried
             }
             Err(MailError::Permanent(_)) => {
                 tracing::warn!(site, mail.domain = domain, "the mail server refused a mail for good");
-                HandedOver::Refused
+                MailTry::Refused
             }
         }
+    }
+
+    /// Whether the code in a mail is the one that works; it may wait under an older master of the ring.
+    async fn is_current(&self, email: &EmailAddress, site: &Site, job: &MailJob) -> Result<bool, PortError> {
+        let (slot, challenge) = (job.letter.slot(), ChallengeId(job.challenge));
+        for address in self.flows.keys.address_tags(email) {
+            if self.flows.codes.is_current(address, &site.id, slot, challenge).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How long to wait after so many tries that failed.

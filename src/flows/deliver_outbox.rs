@@ -7,12 +7,12 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::MailWorkers;
-use super::deliver_mail::HandedOver;
 use super::library::{LibraryMail, StaffNews};
 use crate::domain::{EmailAddress, Locale, Role, Site};
 use crate::ports::PortError;
 use crate::ports::db::{OutboxMail, Recipient};
 use crate::ports::mail::templates::{Brand, Letter, StaffChange};
+use crate::telemetry::{MailTry, Queue};
 
 /// How long a taken mail is kept from other workers: longer than any one try takes.
 const LEASE: Duration = Duration::from_secs(120);
@@ -58,11 +58,11 @@ impl MailWorkers {
             tracing::error!(
                 "a mail in the outbox could not be opened and was dropped: was the master secret changed?"
             );
-            return db.finish_mail(mail.id).await;
+            return self.drop_mail(mail).await;
         };
         let Some(site) = self.flows.sites.find(&job.site).filter(|_| mail.age_secs < MOST_AGE_SECS) else {
             tracing::warn!(site = job.site, "a mail in the outbox was too old, or its site is gone: dropped");
-            return db.finish_mail(mail.id).await;
+            return self.drop_mail(mail).await;
         };
         let recipient = match &job.mail {
             // One entry for each who may decide, so that one of them who cannot be reached holds up nobody.
@@ -90,8 +90,14 @@ impl MailWorkers {
         match recipient {
             Some(recipient) => self.send_from_outbox(mail, &job.mail, site, &recipient).await,
             // The account is gone, and with it whoever wanted to know.
-            None => db.finish_mail(mail.id).await,
+            None => self.drop_mail(mail).await,
         }
+    }
+
+    /// Takes a mail off that will never be sent.
+    async fn drop_mail(&self, mail: &OutboxMail) -> Result<(), PortError> {
+        self.flows.metrics.mail.tried(Queue::Outbox, MailTry::Dropped);
+        self.flows.db.finish_mail(mail.id).await
     }
 
     async fn send_from_outbox(
@@ -112,17 +118,17 @@ impl MailWorkers {
                     error = &error as &dyn std::error::Error,
                     "a mail could not be written and was dropped"
                 );
-                return db.finish_mail(mail.id).await;
+                return self.drop_mail(mail).await;
             }
         };
-        match self.hand_over(site, &recipient.email, &rendered).await {
-            HandedOver::Taken | HandedOver::Refused => db.finish_mail(mail.id).await,
-            HandedOver::NotNow => {
-                // The try that just failed is counted among the attempts.
-                let tries = usize::try_from(mail.attempts).unwrap_or(1).saturating_sub(1);
-                db.put_off_mail(mail.id, self.pause_after(tries)).await
-            }
+        let outcome = self.hand_over(site, &recipient.email, &rendered).await;
+        self.flows.metrics.mail.tried(Queue::Outbox, outcome);
+        if outcome != MailTry::Retried {
+            return db.finish_mail(mail.id).await;
         }
+        // The try that just failed is counted among the attempts.
+        let tries = usize::try_from(mail.attempts).unwrap_or(1).saturating_sub(1);
+        db.put_off_mail(mail.id, self.pause_after(tries)).await
     }
 
     /// Where the mail's button leads: to the page that is about it, or where the site has no pages, to the site.
@@ -175,6 +181,7 @@ fn letter<'a>(job: &'a LibraryMail, link: &'a Url) -> Letter<'a> {
         LibraryMail::StaffChanged { library, change, .. } => {
             let change = match change {
                 StaffNews::Role { from, to } => StaffChange::RoleChanged { from, to },
+                StaffNews::Granted { role } => StaffChange::Granted { role },
                 StaffNews::Removed => StaffChange::Removed,
                 StaffNews::Suspended => StaffChange::Suspended,
                 StaffNews::Restored { role } => StaffChange::Restored { role },

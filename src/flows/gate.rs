@@ -119,7 +119,7 @@ impl Flows {
             return Ok(found.passage);
         }
         // No slot is kept for what we did not make: no stranger fills the memory.
-        let Some(proven) = self.prove(site, credential, now) else { return Ok(None) };
+        let Some(proven) = self.prove(site, credential).await else { return Ok(None) };
         let Some(slot) = self.gate_memory.slot(key, now) else {
             return self.look_up(site, &proven, visitor).await;
         };
@@ -132,12 +132,12 @@ impl Flows {
         Ok(passage)
     }
 
-    /// What a credential says, if we made it for this site; without any I/O.
-    fn prove<'a>(&self, site: &Site, credential: Credential<'a>, now: DateTime<Utc>) -> Option<Proven<'a>> {
+    /// What a credential says, if we made it for this site; without any I/O, but for a key that we have not heard of.
+    async fn prove<'a>(&self, site: &Site, credential: Credential<'a>) -> Option<Proven<'a>> {
         match credential {
             Credential::Nobody => None,
             Credential::Token(token) => {
-                let claims = self.tokens.verify(site, token, now);
+                let claims = self.read_token(site, token).await;
                 let claims =
                     claims.inspect_err(|error| tracing::debug!(%error, "a token was refused at the gate"));
                 let claims = claims.ok()?;
@@ -168,12 +168,12 @@ impl Flows {
             ip: visitor.ip,
         };
         let Some(found) = self.db.find_at_gate(&claim).await? else { return Ok(None) };
-        let token = match proven.token {
+        let token = if let Some((_, token)) = proven.token {
             // Handed on as it is: a new one would let a token that was overheard be renewed without end.
-            Some((_, token)) => token.to_owned(),
-            None => {
-                self.tokens.issue(site, &found.user, proven.session, found.opened_at, self.clock.now())?.text
-            }
+            token.to_owned()
+        } else {
+            self.know_signing_keys().await?;
+            self.tokens.issue(site, &found.user, proven.session, found.opened_at, self.clock.now())?.text
         };
         Ok(Some(Arc::new(Passage {
             user: found.user.id,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Flows;
 
-/// How often signing keys are read again, so that a change on one replica binds on all.
-const KEYS_EVERY: Duration = Duration::from_secs(60);
+/// The length of a round.
+const ROUND: Duration = Duration::from_secs(60);
 /// How many of those rounds pass between two sweeps of the database.
 const ROUNDS_PER_SWEEP: u32 = 60;
 
@@ -19,15 +19,9 @@ impl Flows {
             loop {
                 tokio::select! {
                     () = flows.finishing.cancelled() => return,
-                    () = tokio::time::sleep(KEYS_EVERY) => {}
+                    () = tokio::time::sleep(ROUND) => {}
                 }
                 flows.limits.sweep();
-                if let Err(error) = flows.load_signing_keys().await {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "signing keys could not be read again"
-                    );
-                }
                 if let Err(error) = flows.db.expire_invitations().await {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,

@@ -90,9 +90,26 @@ impl OutboxJob {
 #[serde(rename_all = "snake_case")]
 pub(super) enum StaffNews {
     Role { from: String, to: String },
+    Granted { role: String },
     Removed,
     Suspended,
     Restored { role: String },
+}
+
+impl StaffNews {
+    /// What a change of role and status means to the person.
+    pub(super) fn between(before: (&str, &str), after: (&str, &str)) -> Option<Self> {
+        let role = after.0.to_owned();
+        match (before.1, after.1) {
+            ("active", "active") if before.0 != after.0 => {
+                Some(Self::Role { from: before.0.to_owned(), to: role })
+            }
+            ("active", "active") => None,
+            ("active", _) => Some(Self::Suspended),
+            (_, "active") => Some(Self::Restored { role }),
+            _ => None,
+        }
+    }
 }
 
 impl Flows {
@@ -161,14 +178,7 @@ impl Flows {
         let before = transaction.staff_record(library.id, id).await?;
         transaction.change_staff(id, version, change).await?;
         let after = transaction.staff_record(library.id, id).await?;
-        let news = match (after.status.as_str(), before.status.as_str()) {
-            ("active", "active") if before.role != after.role => {
-                Some(StaffNews::Role { from: before.role, to: after.role.clone() })
-            }
-            ("active", was) if was != "active" => Some(StaffNews::Restored { role: after.role.clone() }),
-            (now, "active") if now != "active" => Some(StaffNews::Suspended),
-            _ => None,
-        };
+        let news = StaffNews::between((&before.role, &before.status), (&after.role, &after.status));
         self.keep_and_tell(caller, transaction, &library, &after, news).await?;
         Ok(after)
     }
@@ -254,4 +264,4 @@ impl Flows {
 }
 
 /// Bound into what is sealed for the outbox, so that it is never taken for a code's mail.
-const OUTBOX: &str = "outbox";
+pub(super) const OUTBOX: &str = "outbox";

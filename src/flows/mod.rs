@@ -8,25 +8,31 @@ mod admin;
 mod audit;
 mod browser_session;
 mod change_email;
+mod change_keys;
 mod claims;
 mod confirm_link;
+mod console;
 mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
+mod export_users;
 mod forms;
 mod gate;
 mod housekeeping;
+mod import_users;
 mod invitations;
 mod library;
 mod profile;
 mod prove_email;
 mod refresh;
 mod request_code;
+mod rewrap;
 mod sealed;
 mod send_code;
 mod sign_in_progress;
 mod sign_out;
 mod signing_keys;
+mod survey;
 mod verify_code;
 
 use std::net::IpAddr;
@@ -42,33 +48,47 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
-pub use self::admin::{AdminCaller, AdminError, MadeServiceKey, Request as AdminRequest, ServiceKeyPlan};
+pub use self::admin::{
+    AdminCaller, AdminError, LibraryPlan, MadeServiceKey, Person, Request as AdminRequest, ServiceKeyPlan,
+    StaffPlan,
+};
 pub use self::audit::{AuditRange, AuditSettings, verify_audit};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
+pub use self::change_keys::KeyRotation;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
+pub use self::console::{ConsoleEntry, ConsoleError, ConsoleKey};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
 pub use self::deliver_mail::MailWorkers;
+pub use self::export_users::{ExportError, export_users};
 pub use self::gate::{Credential, GateError, GateMemory, Passage};
+pub use self::import_users::{
+    ImportError, ImportEvent, ImportProgress, ImportSource, ImportUsers, ImportWatch, Reject,
+};
 pub use self::library::Part;
 pub use self::profile::{Caller, LibraryError};
 pub use self::prove_email::{EmailChangeStep, ProveEmailChange, ProveEmailError};
 pub use self::refresh::RefreshError;
 pub use self::request_code::{RequestCode, RequestCodeError};
+pub use self::rewrap::{RewrapReport, Rewrapped, rewrap};
 pub use self::sign_in_progress::SignInProgress;
 pub use self::sign_out::SignOutError;
-pub use self::signing_keys::SigningKeysError;
+pub use self::signing_keys::{KeyKeeping, SigningKeysError};
+pub use self::survey::{SiteKeysFound, Survey};
 pub use self::verify_code::{Presented, Purpose, VerifyCode, VerifyCodeError};
 use crate::domain::{KeyRing, Locale, SessionId, Site, Sites, User};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
 use crate::ports::db::Db;
-pub use crate::ports::db::EndSessions;
+pub use crate::ports::db::{
+    EndSessions, KeyActor, LibraryChange, LibraryFilter, RevokedKey, StaffFilter, StaffUpdate,
+};
 use crate::ports::limits::Limits;
 use crate::ports::refusals::Refusals;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};
+use crate::telemetry::Metrics;
 
 /// The ports a story may use.
 #[derive(Debug)]
@@ -83,6 +103,8 @@ pub struct Flows {
     pub db: Db,
     /// Access tokens.
     pub tokens: Tokens,
+    /// How their keys follow each other.
+    pub key_keeping: KeyKeeping,
     /// What one client may do here.
     pub limits: Limits,
     /// Refusals that are only counted, until they are on record.
@@ -91,6 +113,10 @@ pub struct Flows {
     pub audit: AuditSettings,
     /// Who was found at the gate in the last second.
     pub gate_memory: GateMemory,
+    /// When the server started.
+    pub started_at: DateTime<Utc>,
+    /// What is counted of all this.
+    pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
     /// Life of a code: what the mail says.
@@ -155,8 +181,14 @@ impl Flows {
         self.clock.now()
     }
 
-    fn signed_in(&self, site: &Site, user: User, session: &OpenedSession) -> Result<SignedIn, TokenError> {
+    async fn signed_in(
+        &self,
+        site: &Site,
+        user: User,
+        session: &OpenedSession,
+    ) -> Result<SignedIn, TokenError> {
         let OpenedSession { id, opened_at, counter } = *session;
+        self.know_signing_keys().await?;
         let access = self.tokens.issue(site, &user, id, opened_at, self.clock.now())?;
         let refresh_token = crate::domain::RefreshToken { session: id, counter }.encode(&site.id, &self.keys);
         // Both times are the statement's own.

@@ -98,9 +98,10 @@ impl Flows {
             Ok((ProvenEmail::Changed(id, opened_at, user), _)) => {
                 self.spend_later(claim);
                 self.outbox_filled.notify_one();
+                self.metrics.sessions.opened(&ask.site.id, false);
                 let session = OpenedSession { id, opened_at, counter: 0 };
-                let signed_in =
-                    self.signed_in(&ask.site, *user, &session).map_err(VerifyCodeError::NoSigningKey)?;
+                let signed_in = self.signed_in(&ask.site, *user, &session).await;
+                let signed_in = signed_in.map_err(VerifyCodeError::NoSigningKey)?;
                 return Ok(EmailChangeStep::Changed(Box::new(signed_in)));
             }
             Ok((ProvenEmail::Taken, context)) => {

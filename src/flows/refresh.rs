@@ -10,6 +10,7 @@ use crate::ports::db::{RefreshSession, Refreshed};
 use crate::ports::limits::Act;
 use crate::ports::refusals::Refusal;
 use crate::ports::tokens::TokenError;
+use crate::telemetry::{Refresh, SessionEnd};
 
 /// Why a session does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,17 @@ impl Flows {
         text: &str,
         visitor: &Visitor,
     ) -> Result<SignedIn, RefreshError> {
+        let outcome = self.count_and_refresh(site, text, visitor).await;
+        self.metrics.sessions.refreshed(&site.id, counted(&outcome));
+        outcome
+    }
+
+    async fn count_and_refresh(
+        &self,
+        site: &Arc<Site>,
+        text: &str,
+        visitor: &Visitor,
+    ) -> Result<SignedIn, RefreshError> {
         self.count_act(Act::Refresh, site, visitor.ip).map_err(RefreshError::ClientLimited)?;
         let token = RefreshToken::parse(text, &site.id, &self.keys).inspect_err(|_| {
             self.refusals.count(Refusal::ForeignToken, &site.id, visitor.ip);
@@ -74,7 +86,7 @@ impl Flows {
         match refreshed {
             Refreshed::Session(counter, opened_at, user) => {
                 let session = OpenedSession { id: token.session, opened_at, counter };
-                Ok(self.signed_in(site, *user, &session)?)
+                Ok(self.signed_in(site, *user, &session).await?)
             }
             Refreshed::NoSession => Err(RefreshError::NoSession),
             Refreshed::Idle => Err(RefreshError::Idle),
@@ -82,9 +94,24 @@ impl Flows {
             Refreshed::Banned => Err(RefreshError::Banned),
             Refreshed::Overtaken => Err(RefreshError::Overtaken),
             Refreshed::Reused => {
+                self.metrics.sessions.ended(SessionEnd::Stolen, 1);
                 tracing::warn!(session.id = %token.session, site = site.id, "an old refresh token was used again: session ended");
                 Err(RefreshError::Reused)
             }
         }
+    }
+}
+
+fn counted(outcome: &Result<SignedIn, RefreshError>) -> Refresh {
+    match outcome {
+        Ok(_) => Refresh::Refreshed,
+        Err(RefreshError::ClientLimited(_)) => Refresh::Limited,
+        Err(RefreshError::Token(_)) => Refresh::BadToken,
+        Err(RefreshError::NoSession) => Refresh::NoSession,
+        Err(RefreshError::Idle | RefreshError::TooOld) => Refresh::Expired,
+        Err(RefreshError::Banned) => Refresh::Banned,
+        Err(RefreshError::Reused) => Refresh::Reused,
+        Err(RefreshError::Overtaken) => Refresh::Overtaken,
+        Err(RefreshError::NoSigningKey(_) | RefreshError::Unavailable(_)) => Refresh::Failed,
     }
 }

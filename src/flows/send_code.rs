@@ -10,7 +10,9 @@ use super::sealed::{LinkToken, MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
 use crate::domain::{BrowserId, ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, Slot};
+use crate::ports::PortError;
 use crate::ports::codes::{CountSend, Issue, IssueCode, Issued};
+use crate::telemetry::{CodeIssue, Limit};
 
 /// A code to be sent.
 pub(super) struct NewCode<'a, C> {
@@ -72,8 +74,9 @@ impl Flows {
                 how: new.how,
                 witness: Some(&self.witness(new.by, Some(email))),
             })
-            .await?;
-        refusal(issued)
+            .await;
+        self.count_issued(site, slot, &issued);
+        refusal(issued?)
     }
 
     /// Counts a sending that has not happened: for a code that follows, or an answer that is worth as much to a stranger.
@@ -91,7 +94,25 @@ impl Flows {
             site_mails_per_hour: site.mails_per_hour,
             witness: Some(&self.witness(by, Some(email))),
         };
-        refusal(self.codes.count_send(&send).await?)
+        let issued = self.codes.count_send(&send).await;
+        self.count_issued(site, slot, &issued);
+        refusal(issued?)
+    }
+
+    fn count_issued(&self, site: &Site, slot: Slot, issued: &Result<Issued, PortError>) {
+        let (outcome, limit) = match issued {
+            Ok(Issued::Queued(CodeKind::Short)) => (CodeIssue::Short, None),
+            Ok(Issued::Queued(CodeKind::Long)) => (CodeIssue::Long, Some(Limit::AddressGuesses)),
+            Ok(Issued::Counted) => (CodeIssue::Counted, None),
+            Ok(Issued::NothingToReplace) => (CodeIssue::Nothing, None),
+            Ok(Issued::TooSoon(_)) => (CodeIssue::TooSoon, Some(Limit::AddressMails)),
+            Ok(Issued::SiteBudget(_)) => (CodeIssue::SiteBudget, Some(Limit::SiteMails)),
+            Err(_) => (CodeIssue::Failed, None),
+        };
+        self.metrics.codes.issued(&site.id, slot.as_str(), outcome);
+        if let Some(limit) = limit {
+            self.metrics.limits.hit(limit);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Flows, Visitor};
 use crate::domain::{SessionId, SignOutScope, Site, UserId};
 use crate::ports::PortError;
 use crate::ports::db::{Bearer, SignedOut};
+use crate::telemetry::SessionEnd;
 
 /// Why nothing was signed out.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +32,10 @@ impl Flows {
         let caller = Bearer { user, session, site: &site.id };
         let client = (Some(visitor.ip), visitor.user_agent.as_deref());
         match self.db.sign_out(&caller, scope, client).await? {
-            SignedOut::Ended(_) => Ok(()),
+            SignedOut::Ended(sessions) => {
+                self.metrics.sessions.ended(SessionEnd::SignOut, sessions);
+                Ok(())
+            }
             SignedOut::NoSession => Err(SignOutError::NoSession),
         }
     }

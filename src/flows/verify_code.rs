@@ -132,8 +132,10 @@ impl Flows {
             Ok(Opened::Session(id, opened_at, user)) => {
                 // The session exists, whatever becomes of this: the person need not wait for it.
                 self.spend_later(claim);
+                // Both times are the statement's own.
+                self.metrics.sessions.opened(&site.id, user.created_at == opened_at);
                 let session = OpenedSession { id, opened_at, counter: 0 };
-                return Ok(self.signed_in(site, *user, &session)?);
+                return Ok(self.signed_in(site, *user, &session).await?);
             }
             Ok(Opened::AlreadyUsed) => (ClaimEnd::Spent, "already_used", VerifyCodeError::Rejected),
             Ok(Opened::NoAccount) => (ClaimEnd::Unused, "no_account", VerifyCodeError::Rejected),

@@ -1,5 +1,6 @@
 //! JSON bodies as client libraries send them: whatever the content type says, unknown fields and nulls included.
 
+use std::io::ErrorKind;
 use std::ops::Deref;
 
 use poem::error::ReadBodyError;
@@ -13,6 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{HttpSettings, Problem};
+
+/// How deep objects and lists may lie in each other. What any operation takes is less than half as deep.
+const DEEPEST: usize = 16;
 
 /// A JSON body, read up to the limit and no further.
 #[derive(Debug)]
@@ -51,9 +55,33 @@ pub(super) async fn read_json(request: &Request, body: &mut RequestBody) -> Resu
             "request_entity_too_large",
             format!("The request body is larger than {limit} bytes"),
         ),
+        ReadBodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Problem::slow_body(),
         _ => bad_json(),
     })?;
+    if is_deeper_than(DEEPEST, &bytes) {
+        return Err(bad_json().into());
+    }
     Ok(serde_json::from_slice(&bytes).map_err(|_| bad_json())?)
+}
+
+/// Whether brackets, outside of strings, lie deeper in each other than `most`. Of JSON it tells the truth; what is none is
+/// refused by the parser.
+fn is_deeper_than(most: usize, json: &[u8]) -> bool {
+    let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            return true;
+        }
+    }
+    false
 }
 
 fn bad_json() -> Problem {
@@ -92,4 +120,19 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
 
 fn schema<T: Type>() -> MetaSchemaRef {
     T::schema_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t37_depth_is_counted_outside_of_strings() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(!is_deeper_than(16, nested(16).as_bytes()));
+        assert!(is_deeper_than(16, nested(17).as_bytes()));
+        assert!(!is_deeper_than(1, br#"{"a": "[[[{{{", "b\"[": "\\\\"}"#));
+        assert!(is_deeper_than(1, br#"{"a\\": [1]}"#));
+        assert!(!is_deeper_than(1, format!("[{}]", "[],".repeat(9)).replace("[[", "[").as_bytes()));
+    }
 }

@@ -1,11 +1,13 @@
 //! What holds for every answer: a deadline, errors in one shape, protective headers, one line in the log.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use http_body_util::combinators::BoxBody;
+use hyper::body::{Body as _, Bytes};
 use poem::http::header::{self, HeaderName, HeaderValue};
-use poem::http::{HeaderMap, StatusCode};
+use poem::http::{HeaderMap, Method, StatusCode};
 use poem::{Endpoint, Error, IntoResponse, Request, Response, Result};
 use poem_openapi::OperationId;
 use tracing::Instrument as _;
@@ -13,10 +15,24 @@ use uuid::Uuid;
 
 use super::auth::render;
 use super::site::text;
-use super::{HttpSettings, Problem};
-use super::{admin, library};
+use super::{HttpSettings, Problem, admin, library};
+use crate::domain::Site;
+use crate::flows::SharedFlows;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The site that a request turns out to be for, noted for the log.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NotedSite(Arc<OnceLock<Arc<Site>>>);
+
+impl NotedSite {
+    pub(super) fn note(request: &Request, site: &Arc<Site>) {
+        if let Some(noted) = request.data::<Self>() {
+            // Asked twice, a request is for the same site both times.
+            let _ = noted.0.set(Arc::clone(site));
+        }
+    }
+}
 
 /// The id of a request, for pages that show it.
 #[derive(Debug, Clone)]
@@ -104,8 +120,16 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
     let started = Instant::now();
     let id = request_id(request.headers());
     request.set_data(RequestId(id.clone()));
+    let site = NotedSite::default();
+    request.set_data(site.clone());
+    let counts = request.data::<SharedFlows>().map(|flows| flows.metrics.http.clone()).unwrap_or_default();
+    let in_flight = counts.begin();
     let strict = request.data::<Arc<HttpSettings>>().is_some_and(|settings| settings.strict_transport);
     let method = request.method().clone();
+    if method == Method::HEAD {
+        // RFC 9110 §9.3.2: the answer to GET without its content. No GET here changes anything.
+        request.set_method(Method::GET);
+    }
     let span = tracing::info_span!("request", id);
     let mut response = async {
         let response = match next.call(request).await {
@@ -114,16 +138,31 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
         };
         let operation = response.data::<OperationId>().map_or("-", |operation| operation.0);
         let status = response.status().as_u16();
+        let elapsed = started.elapsed();
+        counts.answered(operation, method.as_str(), status, elapsed);
         // Tenths of a millisecond: what is below is noise.
-        let elapsed_ms = (started.elapsed().as_secs_f64() * 1e4).round() / 10.0;
+        let elapsed_ms = (elapsed.as_secs_f64() * 1e4).round() / 10.0;
         let code = text(response.headers(), "x-sb-error-code");
-        tracing::info!(%method, operation, status, code, elapsed_ms, "answered");
+        let site = site.0.get().map(|site| site.id.as_str());
+        tracing::info!(%method, operation, status, site, code, elapsed_ms, "answered");
         response
     }
     .instrument(span)
     .await;
+    drop(in_flight);
     protect(response.headers_mut(), &id, strict);
+    if method == Method::HEAD {
+        drop_content(&mut response);
+    }
     Ok(response)
+}
+
+/// Leaves of an answer what HEAD asks for, the length of the rest included.
+fn drop_content(response: &mut Response) {
+    let body: BoxBody<Bytes, std::io::Error> = response.take_body().into();
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
 }
 
 /// A caller's own id if it is harmless in a log, else a new one.
@@ -135,7 +174,8 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
 }
 
-fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
+/// Gives an answer the headers that every answer has; what it says itself stays.
+pub(super) fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

@@ -1,8 +1,10 @@
 //! HTTP and nothing else: read a request, call one flow, write the answer.
 
 mod admin;
+mod admission;
 mod auth;
 mod body;
+mod console;
 mod cors;
 mod edge;
 mod forward_auth;
@@ -12,9 +14,11 @@ mod library;
 mod openapi;
 pub mod pages;
 mod problem;
+mod serve;
 mod site;
 mod timestamp;
 mod visitor;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +31,8 @@ pub use self::admin::document as admin_document;
 pub use self::openapi::document;
 pub use self::pages::{LookError, Pages};
 pub use self::problem::Problem;
+pub use self::serve::Limits as ConnectionLimits;
+pub(crate) use self::serve::serve;
 use crate::flows::SharedFlows;
 
 /// What HTTP needs besides the flows.
@@ -36,6 +42,8 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Largest request body, in octets.
     pub body_limit: usize,
+    /// Longest target of a request, in octets.
+    pub url_limit: usize,
     /// Longest a request may take.
     pub request_timeout: Duration,
     /// Tell browsers to come back by TLS only.
@@ -43,7 +51,7 @@ pub struct HttpSettings {
 }
 
 /// Every route, and around them, from the outside in: the log line and the headers of every answer; cross-origin rules;
-/// errors in the shape that the caller reads; the deadline.
+/// errors in the shape that the caller reads; what no handler should have to think of; the deadline.
 pub fn routes(
     flows: SharedFlows,
     pages: Arc<Pages>,
@@ -51,7 +59,7 @@ pub fn routes(
 ) -> impl Endpoint<Output = Response> {
     let settings = Arc::new(settings);
     // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
-    pages::add(Route::new())
+    console::add(pages::add(Route::new()))
         .at("/openapi.json", poem::get(openapi::show))
         .at("/admin/openapi.json", poem::get(admin::show))
         .nest(admin::PATH, admin::service(&flows))
@@ -60,9 +68,11 @@ pub fn routes(
         .nest("/", pages::before(auth::service(Arc::clone(&flows))))
         .with(CatchPanic::new().with_handler(edge::PanicToProblem))
         .around(edge::deadline)
+        .around(admission::admit)
         .around(edge::answer_problems)
         .around(cors::allow)
         .around(edge::log_and_protect)
+        .data(console::AdminApi::of(&flows))
         .data(flows)
         .data(pages)
         .data(settings)

@@ -62,6 +62,15 @@ impl Problem {
         )
     }
 
+    /// A body that stopped coming.
+    pub(super) fn slow_body() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            "The body of the request did not arrive in time; please try again",
+        )
+    }
+
     /// The headers that tell of the problem, whatever shape its body has.
     pub(super) fn write_headers(&self, headers: &mut HeaderMap) {
         headers.insert(HeaderName::from_static("x-sb-error-code"), HeaderValue::from_static(self.code));
@@ -104,14 +113,7 @@ impl From<PortError> for Problem {
         match &error {
             PortError::Unavailable { dependency, .. } => {
                 tracing::warn!(error = cause, %dependency, "a dependency is unavailable");
-                // Spread, so that everybody who was turned away does not come back at once.
-                let seconds = UnwrapErr(SysRng).random_range(1..=5);
-                Self::wait(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "service_unavailable",
-                    Duration::from_secs(seconds),
-                    "The service is temporarily unavailable. Please try again in a few seconds.".to_owned(),
-                )
+                unavailable()
             }
             PortError::Unexpected { dependency, .. } => {
                 tracing::error!(error = cause, %dependency, "a dependency gave an unexpected answer");
@@ -402,7 +404,21 @@ fn no_session() -> Problem {
 /// No token can be made: ours to mend.
 pub(super) fn no_signing_key(error: &TokenError) -> Problem {
     tracing::error!(%error, "no access token can be signed");
-    Problem::internal()
+    match error {
+        TokenError::Unavailable => unavailable(),
+        _ => Problem::internal(),
+    }
+}
+
+fn unavailable() -> Problem {
+    // Spread, so that everybody who was turned away does not come back at once.
+    let seconds = UnwrapErr(SysRng).random_range(1..=5);
+    Problem::wait(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "service_unavailable",
+        Duration::from_secs(seconds),
+        "The service is temporarily unavailable. Please try again in a few seconds.".to_owned(),
+    )
 }
 
 /// Rounded up: a caller that waits as told is not told again.

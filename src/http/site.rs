@@ -5,6 +5,7 @@ use std::sync::Arc;
 use poem::http::{HeaderMap, Method, StatusCode, header};
 use poem::{FromRequest, Request, RequestBody, Result};
 
+use super::edge::NotedSite;
 use super::{HttpSettings, Problem, visitor};
 use crate::domain::{Claim, Site, SiteError};
 use crate::flows::SharedFlows;
@@ -25,6 +26,7 @@ impl<'a> FromRequest<'a> for ForSite {
             tracing::info!(%error, request.host = claim.host, request.origin = claim.origin, "no site");
             Problem::from(error)
         })?;
+        NotedSite::note(request, site);
         // A page of another origin may read what is public and change nothing (browsers always send Origin then).
         let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         if changes && claim.origin.is_some_and(|origin| !site.allows_origin(origin)) {
@@ -56,7 +58,7 @@ pub(super) fn site_at_gate(request: &Request, flows: &SharedFlows) -> Result<Arc
         }
         named => named,
     };
-    named.map(Arc::clone).map_err(|error| {
+    named.inspect(|site| NotedSite::note(request, site)).map(Arc::clone).map_err(|error| {
         tracing::info!(%error, "no site at the gate");
         match error {
             SiteError::Unnamed => Problem::new(
@@ -79,13 +81,13 @@ pub(super) fn host(request: &Request) -> Option<String> {
         .map(str::to_ascii_lowercase)
 }
 
-/// Whether a request that changes something comes from a page of this very origin.
+/// Whether a request that changes something comes from a page of this very origin, `own`.
 ///
 /// Reader and management are the same site to a browser, so cookies alone do not tell them apart. Browsers send `Origin`
 /// with every form; where it is missing, `Sec-Fetch-Site` must say the same.
-pub(super) fn is_from_own_page(site: &Site, headers: &HeaderMap) -> bool {
+pub(super) fn is_from_own_page(own: &str, headers: &HeaderMap) -> bool {
     match text(headers, header::ORIGIN.as_str()) {
-        Some(origin) => origin == site.origin(),
+        Some(origin) => origin == own,
         None => text(headers, "sec-fetch-site") == Some("same-origin"),
     }
 }

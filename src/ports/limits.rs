@@ -9,6 +9,8 @@ use std::time::Duration;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
+use crate::telemetry::{Limit, LimitCounts};
+
 /// The limits; each is a number of requests in the window.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientLimits {
@@ -52,12 +54,13 @@ pub struct Limits {
     verifies: DefaultKeyedRateLimiter<IpAddr>,
     refreshes: DefaultKeyedRateLimiter<IpAddr>,
     clock: DefaultClock,
+    counts: LimitCounts,
 }
 
 impl Limits {
     /// Limiters that start empty.
     #[must_use]
-    pub fn new(limits: &ClientLimits) -> Self {
+    pub fn new(limits: &ClientLimits, counts: LimitCounts) -> Self {
         // A bucket that holds the whole number and refills over the window.
         let limiter = |number: NonZeroU32| {
             let refill = limits.window / number.get();
@@ -71,6 +74,7 @@ impl Limits {
             verifies: limiter(limits.verifies),
             refreshes: limiter(limits.refreshes),
             clock: DefaultClock::default(),
+            counts,
         }
     }
 
@@ -79,12 +83,15 @@ impl Limits {
     /// # Errors
     /// How long to wait, where the client has had its share.
     pub fn count(&self, act: Act, client: IpAddr) -> Result<(), Duration> {
-        let limiter = match act {
-            Act::RequestCode => &self.code_requests,
-            Act::Verify => &self.verifies,
-            Act::Refresh => &self.refreshes,
+        let (limiter, limit) = match act {
+            Act::RequestCode => (&self.code_requests, Limit::ClientCodeRequests),
+            Act::Verify => (&self.verifies, Limit::ClientVerifies),
+            Act::Refresh => (&self.refreshes, Limit::ClientRefreshes),
         };
-        limiter.check_key(&network(client)).map_err(|refused| refused.wait_time_from(self.clock.now()))
+        limiter.check_key(&network(client)).map_err(|refused| {
+            self.counts.hit(limit);
+            refused.wait_time_from(self.clock.now())
+        })
     }
 
     /// Forgets clients whose share is whole again, so that the tables do not grow for ever.
@@ -110,12 +117,13 @@ mod tests {
 
     fn limits(number: u32) -> Limits {
         let number = NonZeroU32::new(number).unwrap();
-        Limits::new(&ClientLimits {
+        let limits = ClientLimits {
             window: Duration::from_secs(300),
             code_requests: number,
             verifies: number,
             refreshes: number,
-        })
+        };
+        Limits::new(&limits, LimitCounts::default())
     }
 
     #[test]

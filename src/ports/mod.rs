@@ -9,6 +9,7 @@ pub mod db;
 pub mod limits;
 pub mod mail;
 pub mod refusals;
+pub mod roster;
 pub mod tokens;
 
 use std::error::Error;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::key_pair::{KeyPair, KeyPairError};
 use self::verified::Verified;
-use crate::domain::{SessionId, Site, TokenAlgorithm, User, UserId};
+use crate::domain::{KeyState, SessionId, Site, TokenAlgorithm, User, UserId};
 use crate::ports::db::StoredSigningKey;
 
 /// Longest access token that is looked at, in octets: metadata at its bound and an RSA signature fit twice.
@@ -77,6 +77,12 @@ pub enum TokenError {
     /// No key of the site has this id.
     #[error("signed with an unknown key")]
     UnknownKey,
+    /// The site has no key to sign with.
+    #[error("the site has no active key")]
+    NoKey,
+    /// Whether the keys are still good could not be found out.
+    #[error("the keys could not be read")]
+    Unavailable,
     /// No token could be signed.
     #[error("a token could not be signed")]
     Unsigned,
@@ -94,6 +100,8 @@ pub struct Tokens {
 #[derive(Default)]
 struct SiteKeys {
     signing: HashMap<TokenAlgorithm, SigningKey>,
+    /// Since when the newest of them signs, by the database's clock.
+    signing_since: Option<DateTime<Utc>>,
     verifying: HashMap<String, (Algorithm, DecodingKey)>,
     jwks: Vec<Value>,
     /// Tokens that these keys were found to have signed.
@@ -146,13 +154,14 @@ impl Tokens {
     /// The first key that cannot be used; the keys in use stay.
     pub fn replace(&self, keys: &[(StoredSigningKey, KeyPair)]) -> Result<(), KeyPairError> {
         let mut sites: HashMap<String, SiteKeys> = HashMap::new();
-        for (stored, pair) in keys {
-            let site = sites.entry(stored.site.clone()).or_default();
+        for (StoredSigningKey { key, public_jwk, .. }, pair) in keys {
+            let site = sites.entry(key.site.clone()).or_default();
             let algorithm = jwt_algorithm(pair.algorithm());
-            site.verifying.insert(stored.kid.clone(), (algorithm, pair.decoding_key()?));
-            site.jwks.push(stored.public_jwk.clone());
-            if stored.state == "active" {
-                let header = Header { kid: Some(stored.kid.clone()), ..Header::new(algorithm) };
+            site.verifying.insert(key.kid.clone(), (algorithm, pair.decoding_key()?));
+            site.jwks.push(public_jwk.clone());
+            if key.state == KeyState::Active {
+                site.signing_since = site.signing_since.max(key.activated_at.or(Some(key.created_at)));
+                let header = Header { kid: Some(key.kid.clone()), ..Header::new(algorithm) };
                 let header = encoded(&header).map_err(|_| KeyPairError)?;
                 site.signing.insert(pair.algorithm(), SigningKey { header, pair: pair.clone() });
             }
@@ -172,13 +181,19 @@ impl Tokens {
     /// Whether a site can sign.
     #[must_use]
     pub fn can_sign(&self, site: &Site) -> bool {
-        self.keys(site).signing.contains_key(&site.algorithm)
+        !self.keys(site).signing.is_empty()
+    }
+
+    /// Since when a site's key signs, by the database's clock; how old it is now is a figure to watch. `None` if it has none.
+    #[must_use]
+    pub fn signing_since(&self, site: &Site) -> Option<DateTime<Utc>> {
+        self.keys(site).signing_since
     }
 
     /// A new access token for a session that was opened, by a proof of the mailbox, at `opened_at`.
     ///
     /// # Errors
-    /// If the site has no active key of its algorithm.
+    /// If the site has no active key.
     pub fn issue(
         &self,
         site: &Site,
@@ -188,7 +203,9 @@ impl Tokens {
         now: DateTime<Utc>,
     ) -> Result<IssuedToken, TokenError> {
         let keys = self.keys(site);
-        let key = keys.signing.get(&site.algorithm).ok_or(TokenError::UnknownKey)?;
+        // After a change of the site's algorithm the old key signs until verifiers have had time to see the new one.
+        let key = keys.signing.get(&site.algorithm).or_else(|| keys.signing.values().next());
+        let key = key.ok_or(TokenError::NoKey)?;
         let claims = Claims::of(site, user, session, opened_at, now);
         let (life, exp) = (claims.exp - claims.iat, claims.exp);
         // The compact serialisation (RFC 7515 §7.1), with a key that was read once: jsonwebtoken reads it for every token,

@@ -8,6 +8,7 @@ use doorcode::ports::codes::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, Codes, CountSend, Issue, IssueCode, Issued, KeepProof,
     MemoryCodes, Proof, RedisCodes, RedisSettings,
 };
+use doorcode::telemetry::StoreCounts;
 
 use super::support::Services;
 use super::support::services::setting;
@@ -92,13 +93,14 @@ async fn on_both(story: impl AsyncFn(Store)) {
     for partitions in [1, 16] {
         let services = Services::new().await;
         let prefix = services.settings().into_iter().find(|(name, _)| name == "REDIS__KEY_PREFIX").unwrap().1;
-        let codes = RedisCodes::new(RedisSettings {
+        let settings = RedisSettings {
             url: setting("DOORCODE_TEST_REDIS_URL").into(),
             key_prefix: prefix,
             partitions,
             timeout: Duration::from_secs(3),
             limits: limits(),
-        });
+        };
+        let codes = RedisCodes::new(settings, StoreCounts::default());
         story(Store {
             codes: Codes::Redis(Box::new(codes.unwrap())),
             clock: ManualClock::default(),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::support::Services;
 use super::support::database::{Db, on_both};
+use super::support::libraries::Libraries;
 use super::support::services::{login_url, owner_url};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,7 +50,8 @@ async fn t34_t35_the_catalogue_holds_no_offender() {
         let temporary = db
             .texts(
                 "select rolname::text from pg_roles
-                  where rolname in ('anon', 'authenticated', 'service_role', 'doorcode_server', 'doorcode', 'doorcode_login')
+                  where rolname in ('anon', 'authenticated', 'service_role', 'doorcode_server', 'doorcode_admin', 'doorcode',
+                          'doorcode_login')
                     and has_database_privilege(oid, current_database(), 'temporary')",
             )
             .await;
@@ -57,17 +59,50 @@ async fn t34_t35_the_catalogue_holds_no_offender() {
         let mighty = db
             .texts(
                 "select rolname::text from pg_roles where (rolsuper or rolbypassrls or rolcreaterole)
-                  and rolname in ('anon', 'authenticated', 'service_role', 'doorcode_server', 'doorcode', 'doorcode_login')",
+                  and rolname in ('anon', 'authenticated', 'service_role', 'doorcode_server', 'doorcode_admin', 'doorcode',
+                          'doorcode_login')",
             )
             .await;
         assert_eq!(mighty, Vec::<String>::new(), "roles that could step around the policies");
         let owned = db
             .texts(
                 "select c.relname::text from pg_class c join pg_roles r on r.oid = c.relowner
-                  where r.rolname in ('doorcode_server', 'doorcode', 'doorcode_login')",
+                  where r.rolname in ('doorcode_server', 'doorcode_admin', 'doorcode', 'doorcode_login')",
             )
             .await;
         assert_eq!(owned, Vec::<String>::new(), "the server's role owns nothing");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t34_the_login_role_sees_nothing_of_libraries_until_it_takes_on_the_administrators_role() {
+    on_both(async |db| {
+        let people = Libraries::fill(db).await;
+        let login = if db.services.is_some() { "doorcode_login" } else { "doorcode" };
+        let new = format!(
+            "insert into library_staff (user_id, library_id, role) values ('{}', '{}', 'owner')",
+            people.bystander, people.north
+        );
+        let denied = || Err("42501".to_owned());
+        // Statement, what the login role gets, what it gets as doorcode_admin.
+        let matrix = [
+            ("select * from library_staff", Ok(0), Ok(8)),
+            ("select * from library_access_requests", Ok(0), Ok(6)),
+            ("select id, email from user_profiles", Ok(0), Ok(10)),
+            ("update libraries set status = 'inactive'", Ok(0), Ok(3)),
+            ("update library_staff set status = 'inactive' where role = 'volunteer'", Ok(0), Ok(1)),
+            (new.as_str(), denied(), Ok(1)),
+            ("insert into libraries (name, code) values ('New', 'new')", denied(), Ok(1)),
+            ("select auth.hire(null, null, 'owner')", denied(), denied()),
+        ];
+        for (statement, as_login, as_admin) in matrix {
+            assert_eq!(db.as_role(login, &json!({}), statement).await, as_login, "{login}: {statement}");
+            assert_eq!(db.as_role("doorcode_admin", &json!({}), statement).await, as_admin, "{statement}");
+        }
+        let member: bool =
+            db.value(&format!("select pg_has_role('{login}', 'doorcode_admin', 'member')")).await;
+        assert!(member, "and it can take it on");
     })
     .await;
 }

@@ -5,4 +5,4 @@ mod people;
 mod proxies;
 mod requests;
 mod rights;
-mod stack;
+pub(crate) mod stack;

@@ -38,6 +38,11 @@ auth.idempotency_keys
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+auth.imports
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
 auth.mail_outbox
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
@@ -140,6 +145,8 @@ fn callers(people: &Libraries) -> Vec<(&'static str, &'static str, Value)> {
         ("service", "service_role", json!({"role": "service_role", "sub": people.bystander})),
         // The sign-in server itself, outside of anybody's request.
         ("server", "doorcode_server", json!({})),
+        // An administrator's request on libraries.
+        ("admin", "doorcode_admin", json!({"role": "doorcode_admin", "actor_kind": "service_key"})),
     ]
 }
 
@@ -233,7 +240,7 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
         (
             "public.user_profiles",
             [
-                "select * from public.user_profiles".into(),
+                "select id, email from public.user_profiles".into(),
                 format!("insert into public.user_profiles (id, email) values ('{new}', 'x@example.org')"),
                 "update public.user_profiles set bio = 'x'".into(),
                 "delete from public.user_profiles".into(),
@@ -324,6 +331,15 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.imports",
+            [
+                "select * from auth.imports".into(),
+                "insert into auth.imports (source) values (sha256('y'))".into(),
+                "update auth.imports set records = 7".into(),
+                "delete from auth.imports".into(),
+            ],
+        ),
+        (
             "auth.idempotency_keys",
             [
                 "select * from auth.idempotency_keys".into(),
@@ -340,7 +356,7 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             [
                 "select * from auth.service_keys".into(),
                 format!(
-                    "insert into auth.service_keys (id, name, scope, secret_mac)
+                    "insert into auth.service_keys (id, name, scope, sealed_hash)
                      values ('{new}', 'x', 'read', sha256('x'))"
                 ),
                 "update auth.service_keys set revoked_at = now()".into(),
@@ -383,8 +399,9 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');
-             insert into auth.service_keys (id, name, scope, secret_mac) values ('{0}', 'x', 'read', sha256('x'));
+             insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
+             insert into auth.imports (source) values (sha256('x'));
              insert into auth.audit_chain (seq, event_id, event_at, parts, link)
                  values (1, gen_random_uuid(), now(), decode(repeat('00', 112), 'hex'), decode(repeat('00', 32), 'hex'));
              insert into auth.audit_checkpoints (seq, link, dropped_before, mac)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use doorcode::domain::{SessionId, SignOutScope, UserId};
 use doorcode::ports::db::{Admitted, Bearer, Db as ServerDb, DbSettings, Identity, SignedOut};
+use doorcode::telemetry::DbCounts;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinSet;
@@ -61,14 +62,14 @@ async fn server_with_sessions(db: &mut Db, people: &[Uuid], pool_size: u32) -> (
         .unwrap();
         sessions.push(session);
     }
-    let server = ServerDb::new(&DbSettings {
+    let settings = DbSettings {
         url: login_url(&db.services.as_ref().unwrap().name).into(),
         pool_size,
         acquire_timeout: Duration::from_secs(60),
         statement_timeout: Duration::from_secs(10),
         keep_open: false,
-    });
-    (server.unwrap(), sessions)
+    };
+    (ServerDb::new(&settings, DbCounts::default()).unwrap(), sessions)
 }
 
 /// A request of the library API: reads a few times, and commits or, as after an error, is dropped.

@@ -1,10 +1,11 @@
-// Pictures of every page, as people see it: light and dark, on a desk and on a phone. `tests/run screenshots [DIR]`.
+// Pictures of every page, as people see it: light and dark, on a desk and on a phone. `tests/run screenshots [DIR]`; those of
+// the console alone with a second argument, `console`.
 
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Services } from '../node/backend.js';
 import { Browser } from './lib/chromium.js';
-import { walk } from './lib/gallery.js';
+import { consoleAtWork, walk } from './lib/gallery.js';
 import { World } from './lib/world.js';
 
 const WINDOWS = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
@@ -31,7 +32,8 @@ try {
     browsers.push(browser);
     return browser;
   };
-  await walk(world, open, async (name, page) => {
+  const way = process.argv[3] === 'console' ? consoleAtWork : walk;
+  await way(world, open, async (name, page) => {
     for (const [kind, size] of Object.entries(WINDOWS)) {
       for (const colorScheme of ['light', 'dark']) {
         await page.setViewportSize(size);

@@ -9,6 +9,7 @@ import { bothWays, World } from './lib/world.js';
 import { accountStories } from './stories/account.js';
 import { applicationStories } from './stories/applications.js';
 import { codeStories } from './stories/codes.js';
+import { consoleStories } from './stories/console.js';
 import { leavingStories } from './stories/leaving.js';
 import { linkStories } from './stories/links.js';
 import { lookStories } from './stories/looks.js';
@@ -41,6 +42,7 @@ on(new Services(), (world) => {
   mischiefStories(world);
   applicationStories(world);
   lookStories(world);
+  consoleStories(world);
 });
 
 on(new Embedded(), (world) => {

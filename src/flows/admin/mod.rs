@@ -3,18 +3,26 @@
 //! How far an administrator's scope must reach is said where an operation is described, and checked there, before a
 //! flow is called.
 
+mod access_requests;
+mod libraries;
 mod once;
 mod service_keys;
 mod sessions;
+mod staff;
+mod users;
 
 use std::net::IpAddr;
 
+pub use self::libraries::LibraryPlan;
 pub use self::once::Request;
 pub use self::service_keys::{MadeServiceKey, ServiceKeyPlan};
+pub use self::staff::{Person, StaffPlan};
 use super::Flows;
 use crate::domain::fields::FieldError;
-use crate::domain::{Administrator, AdministratorKind, Scope, ServiceKey};
-use crate::ports::db::{ActError, Actor};
+use crate::domain::{
+    Administrator, AdministratorKind, AppMetadataError, EmailError, MetadataError, Scope, ServiceKey,
+};
+use crate::ports::db::{ActError, Actor, KeyActor};
 use crate::ports::{Dependency, PortError};
 
 /// An administrator, and where they call from.
@@ -29,8 +37,20 @@ pub struct AdminCaller {
 }
 
 impl AdminCaller {
+    /// Goes on only for who may do what needs this scope.
+    pub(super) fn require(&self, scope: Scope) -> Result<(), AdminError> {
+        if self.administrator.scope < scope { Err(AdminError::Scope(scope)) } else { Ok(()) }
+    }
+
     pub(super) fn actor(&self) -> Actor<'_> {
         Actor { administrator: &self.administrator, ip: self.ip, agent: self.agent.as_deref() }
+    }
+
+    /// The same, as what is done to signing keys names them.
+    #[must_use]
+    pub fn key_actor(&self) -> KeyActor<'_> {
+        let kind = self.administrator.kind;
+        KeyActor { kind: kind.as_str(), id: kind.id(), ip: self.ip, agent: self.agent.as_deref() }
     }
 }
 
@@ -43,6 +63,24 @@ pub enum AdminError {
     /// Another request was sent under the same name before.
     #[error("the idempotency key was used for another request")]
     KeyReused,
+    /// There is no account of this id or address; the field that named it.
+    #[error("no such account")]
+    NoSuchAccount(&'static str),
+    /// Another account has the address, or the id.
+    #[error("another account has the address or the id")]
+    AccountExists,
+    /// The scope does not reach so far.
+    #[error("this needs a wider scope")]
+    Scope(Scope),
+    /// The address cannot be one.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// App metadata breaks a rule.
+    #[error(transparent)]
+    AppMetadata(#[from] AppMetadataError),
+    /// User metadata breaks a rule.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
     /// The database refused the act.
     #[error("the act was refused")]
     Act(#[from] ActError),

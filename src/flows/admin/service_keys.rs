@@ -11,6 +11,7 @@ use crate::domain::fields::{self, FieldError};
 use crate::domain::{Page, Scope, ServiceKey, ServiceKeyRecord};
 use crate::flows::{Part, system_rng};
 use crate::ports::db::{ActError, NewServiceKey};
+use crate::ports::{Dependency, PortError};
 
 /// A service key to be.
 #[derive(Debug, Clone)]
@@ -69,11 +70,13 @@ impl Flows {
         };
         let mut key = ServiceKey { id: Uuid::now_v7(), secret: [0; 32] };
         system_rng().fill_bytes(&mut key.secret);
+        let sealed = self.keys.seal_service_key(&key);
+        let sealed = sealed.map_err(|error| PortError::unexpected(Dependency::Database, error))?;
         let new = NewServiceKey {
             id: key.id,
             name: &name,
             scope: plan.scope.as_str(),
-            mac: &self.keys.service_key_mac(&key),
+            sealed: &sealed,
             expires_at: plan.expires_at,
         };
         let made = once.tx.insert_service_key(&caller.actor(), &new).await;

@@ -7,6 +7,7 @@ use poem::{FromRequest, Request, RequestBody, Result};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
+use super::errors::insufficient_scope;
 use crate::domain::Scope;
 use crate::flows::{AdminCaller, SharedFlows};
 use crate::http::auth::bearer_token;
@@ -81,13 +82,7 @@ impl<'a, S: Needs + Send> ApiExtractor<'a> for By<S> {
     ) -> Result<Self> {
         let caller = caller(request, body).await?;
         if caller.administrator.scope < S::SCOPE {
-            let needed = S::SCOPE.as_str();
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "insufficient_scope",
-                format!("This needs a service key of the scope {needed}"),
-            )
-            .into());
+            return Err(insufficient_scope(S::SCOPE).into());
         }
         Ok(Self(caller, PhantomData))
     }

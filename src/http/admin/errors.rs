@@ -4,6 +4,7 @@ use poem::http::StatusCode;
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaResponses, Registry};
 
+use crate::domain::Scope;
 use crate::flows::AdminError;
 use crate::http::Problem;
 use crate::http::library::described;
@@ -60,9 +61,45 @@ impl From<AdminError> for Problem {
                 "idempotency_key_reused",
                 "Another request was sent under this Idempotency-Key: use a new one for each thing to create",
             ),
+            AdminError::NoSuchAccount(field) => Self {
+                field: Some(field.into()),
+                ..Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "no_such_account",
+                    "There is no account of this id or address: its owner has to sign in once, or make it first",
+                )
+            },
+            AdminError::AccountExists => Self::new(
+                StatusCode::CONFLICT,
+                "account_exists",
+                "Another account has this address or this id: look for it and change that one",
+            ),
+            AdminError::Scope(scope) => insufficient_scope(scope),
+            AdminError::AppMetadata(error) => Self {
+                field: Some("app_metadata".into()),
+                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
+            },
+            AdminError::Metadata(error) => Self {
+                field: Some("user_metadata".into()),
+                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
+            },
+            AdminError::Email(error) => Self {
+                field: Some("email".into()),
+                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
+            },
             AdminError::Act(error) => error.into(),
             AdminError::Field(error) => error.into(),
             AdminError::Unavailable(error) => error.into(),
         }
     }
+}
+
+/// The caller may do less than this needs.
+pub(super) fn insufficient_scope(needed: Scope) -> Problem {
+    let needed = needed.as_str();
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "insufficient_scope",
+        format!("This needs a service key of the scope {needed}"),
+    )
 }

@@ -3,12 +3,16 @@
 //! It has a document of its own. Each operation names the scope that it needs as the security scheme that it takes;
 //! a caller without it gets no further. Errors are RFC 9457 problems.
 
+mod access_requests;
 mod caller;
 mod creation;
 mod errors;
+mod libraries;
 mod service_keys;
 mod sessions;
+mod staff;
 mod strict;
+mod users;
 
 use poem::endpoint::BoxEndpoint;
 use poem::http::header;
@@ -17,8 +21,12 @@ use poem::{EndpointExt, Response, handler};
 use poem_openapi::OpenApiService;
 use serde_json::{Value, json};
 
+use self::access_requests::AccessRequestsApi;
+use self::libraries::LibrariesApi;
 use self::service_keys::ServiceKeysApi;
 use self::sessions::SessionsApi;
+use self::staff::StaffApi;
+use self::users::UsersApi;
 use crate::flows::SharedFlows;
 
 /// Where it is served.
@@ -31,11 +39,18 @@ come in parts: send `next` back as `after`. Creations take an `Idempotency-Key`:
 24 hours, it creates nothing twice and answers as before. Fields that are not described are refused.";
 
 /// All parts of it.
-type Parts = (SessionsApi, ServiceKeysApi);
+type Parts = (SessionsApi, UsersApi, LibrariesApi, StaffApi, AccessRequestsApi, ServiceKeysApi);
 
 fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
     let shared = || SharedFlows::clone(flows);
-    let parts = (SessionsApi { flows: shared() }, ServiceKeysApi { flows: shared() });
+    let parts = (
+        SessionsApi { flows: shared() },
+        UsersApi { flows: shared() },
+        LibrariesApi { flows: shared() },
+        StaffApi { flows: shared() },
+        AccessRequestsApi { flows: shared() },
+        ServiceKeysApi { flows: shared() },
+    );
     OpenApiService::new(parts, "Doorcode admin", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)
         .license("MIT OR Apache-2.0")

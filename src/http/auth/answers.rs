@@ -5,6 +5,7 @@ use poem_openapi::{ApiResponse, Object, Union};
 
 use super::objects::{KeySet, SessionObject};
 use crate::domain::Site;
+use crate::domain::signing_key::KEY_SET_LIFE;
 use crate::flows::SignedIn;
 
 /// Nothing to say but that it was taken.
@@ -134,6 +135,6 @@ pub(super) enum KeySetAnswer {
 
 impl KeySetAnswer {
     pub(super) fn of(keys: KeySet) -> Self {
-        Self::Keys(Json(keys), "public, max-age=600".to_owned())
+        Self::Keys(Json(keys), format!("public, max-age={}", KEY_SET_LIFE.as_secs()))
     }
 }

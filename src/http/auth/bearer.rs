@@ -19,13 +19,17 @@ pub(in crate::http) struct Bearer(String);
 
 impl Bearer {
     /// The account and session it speaks for.
-    pub(super) fn read(&self, flows: &SharedFlows, site: &Site) -> Result<(UserId, SessionId), Problem> {
-        Ok(self.claims(flows, site)?.bearer())
+    pub(super) async fn read(
+        &self,
+        flows: &SharedFlows,
+        site: &Site,
+    ) -> Result<(UserId, SessionId), Problem> {
+        Ok(self.claims(flows, site).await?.bearer())
     }
 
     /// What it says, if it is a live one of the site.
-    pub(in crate::http) fn claims(&self, flows: &SharedFlows, site: &Site) -> Result<Claims, Problem> {
-        Ok(flows.read_token(site, &self.0)?)
+    pub(in crate::http) async fn claims(&self, flows: &SharedFlows, site: &Site) -> Result<Claims, Problem> {
+        Ok(flows.read_token(site, &self.0).await?)
     }
 }
 

@@ -205,7 +205,7 @@ impl AuthApi {
             Some("others") => SignOutScope::Others,
             Some(_) => return Err(Problem::invalid("scope must be one of global, local, others")),
         };
-        let caller = bearer.read(&self.flows, &site.0)?;
+        let caller = bearer.read(&self.flows, &site.0).await?;
         self.flows.sign_out(&site.0, caller, scope, &from.0).await?;
         Ok(NoContent::Done)
     }
@@ -217,14 +217,15 @@ impl AuthApi {
     #[oai(path = "/session", method = "get", operation_id = "getSession", tag = "Group::Sessions")]
     async fn session(&self, found: CookieSession) -> Result<Json<Option<PageSessionObject>>, Problem> {
         let CookieSession { site, session: Some(session) } = found else { return Ok(Json(None)) };
-        let token = self.flows.token_of(&site, &session).map_err(|error| problem::no_signing_key(&error))?;
+        let token = self.flows.token_of(&site, &session).await;
+        let token = token.map_err(|error| problem::no_signing_key(&error))?;
         Ok(Json(Some(PageSessionObject::of(&site, token, session.user))))
     }
 
     /// Who am I
     #[oai(path = "/user", method = "get", operation_id = "getUser", tag = "Group::Account")]
     async fn get_user(&self, site: ForSite, bearer: Bearer) -> Result<Json<UserObject>, Problem> {
-        let caller = bearer.read(&self.flows, &site.0)?;
+        let caller = bearer.read(&self.flows, &site.0).await?;
         let user = self.flows.who_am_i(&site.0, caller).await?;
         Ok(Json(UserObject::of(&site.0, user)))
     }
@@ -241,7 +242,7 @@ impl AuthApi {
         bearer: Bearer,
         body: Body<UpdateUserBody>,
     ) -> Result<Json<UserObject>, Problem> {
-        let caller = bearer.read(&self.flows, &site.0)?;
+        let caller = bearer.read(&self.flows, &site.0).await?;
         let changes = body.0.read()?;
         let mut user = None;
         if let Some(metadata) = changes.metadata {
@@ -266,7 +267,7 @@ impl AuthApi {
         from: visitor::From,
         bearer: Bearer,
     ) -> Result<Json<Empty>, Problem> {
-        let caller = bearer.read(&self.flows, &site.0)?;
+        let caller = bearer.read(&self.flows, &site.0).await?;
         self.flows.request_deletion_code(&site.0, caller, &from.0).await?;
         Ok(Json(Empty {}))
     }
@@ -282,7 +283,7 @@ impl AuthApi {
         bearer: Bearer,
         body: Body<DeleteUserBody>,
     ) -> Result<NoContent, Problem> {
-        let caller = bearer.read(&self.flows, &site.0)?;
+        let caller = bearer.read(&self.flows, &site.0).await?;
         let code = body.0.read()?;
         self.flows.delete_account(DeleteAccount { site: site.0, caller, code, visitor: from.0 }).await?;
         Ok(NoContent::Done)

@@ -17,8 +17,9 @@ use crate::http::site::{is_from_own_page, site_at_gate};
 /// What stays as it is in a value of a query (RFC 3986 §2.3, unreserved).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Longest path that the sign-in page is asked to come back to; past it people find their way themselves.
-const MAX_RETURN: usize = 2048;
+/// Longest path, as it is written, that the sign-in page is asked to come back to; past it people find their way
+/// themselves, as they do where the sign-in page would not take it.
+const MAX_RETURN: usize = 1600;
 
 /// The request in question.
 pub(super) struct Asked {
@@ -67,7 +68,7 @@ impl<'a> FromRequest<'a> for Asked {
             && !headers.contains_key(header::SEC_WEBSOCKET_KEY);
         Ok(Self {
             // A token is sent by a program that means to; a cookie by any browser that is made to.
-            is_foreign: token.is_none() && !is_safe && !is_from_own_page(&site, headers),
+            is_foreign: token.is_none() && !is_safe && !is_from_own_page(&site.origin(), headers),
             is_page: matches!(method, Method::GET | Method::HEAD) && accepts_pages(headers),
             token,
             cookie: Cookie::Session.read(&site, headers)?.map(str::to_owned),
@@ -114,8 +115,10 @@ impl Asked {
     fn sign_in_page(&self) -> String {
         match self.target.as_str() {
             "/" => "/login".to_owned(),
-            long if long.len() > MAX_RETURN => "/login".to_owned(),
-            path => format!("/login?redirectTo={}", utf8_percent_encode(path, ENCODED)),
+            path => match utf8_percent_encode(path, ENCODED).to_string() {
+                long if long.len() > MAX_RETURN => "/login".to_owned(),
+                back => format!("/login?redirectTo={back}"),
+            },
         }
     }
 }

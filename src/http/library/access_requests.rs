@@ -176,7 +176,7 @@ struct DecisionBody {
 /// Somebody's request to become staff.
 #[derive(Debug, Object)]
 #[oai(rename = "AccessRequest")]
-struct AccessRequestObject {
+pub(in crate::http) struct AccessRequestObject {
     /// Its id.
     id: Uuid,
     /// At which library.
@@ -208,7 +208,7 @@ struct AccessRequestObject {
 }
 
 impl AccessRequestObject {
-    fn of(request: AccessRequest) -> Self {
+    pub(in crate::http) fn of(request: AccessRequest) -> Self {
         Self {
             id: request.id,
             library_id: request.library_id,

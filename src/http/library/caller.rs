@@ -38,7 +38,7 @@ impl<'a> ApiExtractor<'a> for SignedIn {
         let site = <ForSite as FromRequest>::from_request(request, body).await?.0;
         let visitor = <visitor::From as FromRequest>::from_request(request, body).await?.0;
         let bearer = <Bearer as ApiExtractor>::from_request(request, body, options).await?;
-        let claims = bearer.claims(flows, &site)?;
+        let claims = bearer.claims(flows, &site).await?;
         Ok(Self(Caller { site: Arc::clone(&site), claims, visitor }))
     }
 }

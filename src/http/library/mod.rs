@@ -18,6 +18,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Response};
 use poem_openapi::OpenApiService;
 
+pub(super) use self::access_requests::AccessRequestObject;
 use self::access_requests::AccessRequestsApi;
 pub(super) use self::errors::{described, register_problem, render};
 use self::invitations::InvitationsApi;
@@ -29,7 +30,9 @@ pub(super) use self::preferences::preferences_change;
 use self::profile::ProfileApi;
 pub(super) use self::profile::profile_change;
 pub(super) use self::staff::Gone;
+pub(super) use self::staff::RoleWord;
 use self::staff::StaffApi;
+pub(super) use self::version::{entity_tag, required};
 use crate::flows::SharedFlows;
 
 /// Where it is served.

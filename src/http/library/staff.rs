@@ -123,7 +123,7 @@ impl StaffApi {
 #[derive(Debug, Clone, Copy, Deserialize, Enum)]
 #[oai(rename = "Role", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
-pub(super) enum RoleWord {
+pub(in crate::http) enum RoleWord {
     /// Everything, staff and settings included.
     Owner,
     /// Everything but staff and settings.

@@ -5,12 +5,12 @@ use poem::http::StatusCode;
 use crate::http::Problem;
 
 /// A version as `ETag` writes it.
-pub(super) fn entity_tag(version: i32) -> String {
+pub(in crate::http) fn entity_tag(version: i32) -> String {
     format!("\"{version}\"")
 }
 
 /// The version that a change was made on, as `If-Match` sends it back.
-pub(super) fn required(if_match: Option<&str>) -> Result<i32, Problem> {
+pub(in crate::http) fn required(if_match: Option<&str>) -> Result<i32, Problem> {
     let Some(tag) = if_match else {
         return Err(Problem::new(
             StatusCode::PRECONDITION_REQUIRED,

@@ -27,10 +27,11 @@ const SCRIPT: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pages/pa
 const LIGHT_SURFACE: Color = Color::rgb(0xf3, 0xf4, 0xf6);
 const DARK_SURFACE: Color = Color::rgb(0x20, 0x25, 0x2d);
 
-const CSS: &str = "text/css; charset=utf-8";
+pub(in crate::http) const CSS: &str = "text/css; charset=utf-8";
+pub(in crate::http) const SCRIPT_TYPE: &str = "text/javascript; charset=utf-8";
 
 /// A file to answer with.
-pub(super) struct Asset<'a> {
+pub(in crate::http) struct Asset<'a> {
     media_type: &'static str,
     content: Cow<'a, [u8]>,
     version: Cow<'a, str>,
@@ -39,19 +40,15 @@ pub(super) struct Asset<'a> {
 impl<'a> Asset<'a> {
     /// The file of this name, below [`PATH`], as `site` has it.
     pub(super) fn find(name: &str, site: &'a Site) -> Option<Self> {
-        let kept = |media_type, content: &'a [u8], version: &'a str| Self {
-            media_type,
-            content: content.into(),
-            version: version.into(),
-        };
+        let kept = Self::kept;
         let made = |media_type, text: String| Self {
             media_type,
             version: version(text.as_bytes()).into(),
             content: text.into_bytes().into(),
         };
         Some(match name {
-            "style.css" => kept(CSS, STYLE.as_bytes(), &STYLE_VERSION),
-            "page.js" => kept("text/javascript; charset=utf-8", SCRIPT.as_bytes(), &SCRIPT_VERSION),
+            "style.css" => Self::style(),
+            "page.js" => kept(SCRIPT_TYPE, SCRIPT.as_bytes(), &SCRIPT_VERSION),
             "site.css" => made(CSS, colors(site)),
             "icon.svg" => made("image/svg+xml", icon(site)),
             "logo" => {
@@ -62,13 +59,28 @@ impl<'a> Asset<'a> {
         })
     }
 
+    /// A file that is the same on every site.
+    pub(in crate::http) fn kept(media_type: &'static str, content: &'a [u8], version: &'a str) -> Self {
+        Self { media_type, content: content.into(), version: version.into() }
+    }
+
+    /// The stylesheet.
+    pub(in crate::http) fn style() -> Self {
+        Self::kept(CSS, STYLE.as_bytes(), &STYLE_VERSION)
+    }
+
+    /// Digest of its content, for its address.
+    pub(in crate::http) fn version(&self) -> &str {
+        &self.version
+    }
+
     /// What is in it.
     pub(super) fn content(&self) -> &[u8] {
         &self.content
     }
 
     /// The answer to a request that named the version `asked` and holds `known` (`If-None-Match`).
-    pub(super) fn answer(&self, asked: Option<&str>, known: Option<&str>) -> Response {
+    pub(in crate::http) fn answer(&self, asked: Option<&str>, known: Option<&str>) -> Response {
         let etag = format!("\"{}\"", self.version);
         // A page of another replica, older or newer, may name a version that is not here: that is kept by nobody.
         let keep =

@@ -47,22 +47,7 @@ impl Cookie {
         site: &Site,
         headers: &'a HeaderMap,
     ) -> Result<Option<&'a str>, Problem> {
-        let name = self.name(site).as_bytes();
-        let mut found = headers
-            .get_all(COOKIE)
-            .iter()
-            .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
-            // One space, as browsers write it; a name with more in front is another name.
-            .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))
-            .filter_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="));
-        match (found.next(), found.next()) {
-            (Some(_), Some(_)) => Err(Problem::new(
-                poem::http::StatusCode::BAD_REQUEST,
-                "duplicate_cookie",
-                "A cookie of this site was sent twice; clear the site's cookies and try again",
-            )),
-            (value, _) => Ok(value.and_then(|value| std::str::from_utf8(value).ok())),
-        }
+        find(self.name(site), headers)
     }
 
     /// The header that gives it to the browser, until it is closed or for `life`.
@@ -75,17 +60,51 @@ impl Cookie {
             SiteKind::Management => "Strict",
             SiteKind::Reader => "Lax",
         };
-        let secure = if is_secure(site) { "; Secure" } else { "" };
-        let life = life.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
-        let header = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{life}");
-        let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        HeaderValue::from_str(&header).ok().filter(|_| is_plain)
+        header(name, value, same_site, is_secure(site), life)
     }
 
     /// The header that takes it away.
     pub(super) fn clear(self, site: &Site) -> Option<HeaderValue> {
         self.set(site, "", Some(Duration::ZERO))
     }
+}
+
+/// The value of the cookie of this name, if it was sent.
+///
+/// # Errors
+/// 400 if it was sent twice: one of them is not ours, and nobody can tell which.
+pub(in crate::http) fn find<'a>(name: &str, headers: &'a HeaderMap) -> Result<Option<&'a str>, Problem> {
+    let name = name.as_bytes();
+    let mut found = headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|header| header.as_bytes().split(|byte| *byte == b';'))
+        // One space, as browsers write it; a name with more in front is another name.
+        .map(|pair| pair.strip_prefix(b" ").unwrap_or(pair))
+        .filter_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="));
+    match (found.next(), found.next()) {
+        (Some(_), Some(_)) => Err(Problem::new(
+            poem::http::StatusCode::BAD_REQUEST,
+            "duplicate_cookie",
+            "A cookie of this site was sent twice; clear the site's cookies and try again",
+        )),
+        (value, _) => Ok(value.and_then(|value| std::str::from_utf8(value).ok())),
+    }
+}
+
+/// The header that gives a cookie to the browser; see [`Cookie::set`].
+pub(in crate::http) fn header(
+    name: &str,
+    value: &str,
+    same_site: &str,
+    is_secure: bool,
+    life: Option<Duration>,
+) -> Option<HeaderValue> {
+    let secure = if is_secure { "; Secure" } else { "" };
+    let life = life.map(|life| format!("; Max-Age={}", life.as_secs())).unwrap_or_default();
+    let header = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{life}");
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    HeaderValue::from_str(&header).ok().filter(|_| is_plain)
 }
 
 fn is_secure(site: &Site) -> bool {

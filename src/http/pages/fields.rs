@@ -1,6 +1,7 @@
 //! What somebody typed into a form of ours.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use poem::error::ReadBodyError;
 use poem::http::{StatusCode, header};
@@ -12,14 +13,14 @@ use super::super::{HttpSettings, Problem};
 
 /// The fields of a form, by name.
 #[derive(Default)]
-pub(super) struct Fields(BTreeMap<String, String>);
+pub(in crate::http) struct Fields(BTreeMap<String, String>);
 
 impl Fields {
     /// Reads the body of a request that a form made, up to the limit and no further.
     ///
     /// # Errors
     /// 413 past the limit, 415 for another kind of body, 400 for one that cannot be read.
-    pub(super) async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Problem> {
+    pub(in crate::http) async fn read(request: &Request, body: &mut RequestBody) -> Result<Self, Problem> {
         let kind = text(request.headers(), header::CONTENT_TYPE.as_str()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -37,6 +38,7 @@ impl Fields {
                 "request_entity_too_large",
                 format!("The request body is larger than {limit} bytes"),
             ),
+            ReadBodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Problem::slow_body(),
             _ => unreadable(),
         })?;
         Self::parse(&bytes)
@@ -56,12 +58,12 @@ impl Fields {
     }
 
     /// What was typed, without blanks around it. Empty if the form had no such field.
-    pub(super) fn text(&self, name: &str) -> &str {
+    pub(in crate::http) fn text(&self, name: &str) -> &str {
         self.0.get(name).map_or("", |value| value.trim())
     }
 
     /// The text, if there is any.
-    pub(super) fn given(&self, name: &str) -> Option<&str> {
+    pub(in crate::http) fn given(&self, name: &str) -> Option<&str> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
 

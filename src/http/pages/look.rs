@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 
 use chrono::{DateTime, Utc};
-use tera::{Kwargs, State, Tera};
+use tera::{Context, Kwargs, State, Tera};
 
 use super::view::{Frame, Page};
 use crate::domain::Locale;
@@ -26,7 +26,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 16] = files![
+const FILES: [(&str, &str); 30] = files![
     "layout.html",
     "parts.html",
     "login.html",
@@ -43,6 +43,20 @@ const FILES: [(&str, &str); 16] = files![
     "confirm.html",
     "confirm_failed.html",
     "errors.html",
+    "console/layout.html",
+    "console/parts.html",
+    "console/sign_in.html",
+    "console/failure.html",
+    "console/ask.html",
+    "console/overview.html",
+    "console/people.html",
+    "console/person.html",
+    "console/requests.html",
+    "console/request.html",
+    "console/libraries.html",
+    "console/library.html",
+    "console/keys.html",
+    "console/reference.html",
 ];
 
 /// The words of a language, in the order of [`Locale::ALL`].
@@ -99,6 +113,20 @@ impl Pages {
     pub(super) fn render(&self, frame: &Frame<'_>, page: &Page) -> Result<String, LookError> {
         let context = context::of(&self.words, frame, page)?;
         Ok(self.tera.render(&format!("{}.html", page.section()), &context)?)
+    }
+}
+
+impl Pages {
+    /// A page of the console, from what it names.
+    ///
+    /// # Errors
+    /// If a value is missing that the template wants.
+    pub(in crate::http) fn render_console(
+        &self,
+        template: &str,
+        context: &Context,
+    ) -> Result<String, LookError> {
+        Ok(self.tera.render(&format!("console/{template}.html"), context)?)
     }
 }
 

@@ -8,7 +8,7 @@ mod account;
 mod address;
 mod assets;
 mod confirm;
-mod cookies;
+pub(in crate::http) mod cookies;
 mod failure;
 mod fields;
 mod invitations;
@@ -16,6 +16,7 @@ mod leaving;
 mod libraries;
 mod login;
 mod look;
+mod origin;
 mod own_forms;
 pub mod preview;
 mod samples;
@@ -30,11 +31,13 @@ use poem::http::{HeaderName, StatusCode};
 use poem::web::Path;
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Result, Route, get, handler, post};
 
-use self::assets::Asset;
+pub(in crate::http) use self::assets::{Asset, CSS, SCRIPT_TYPE};
 pub(in crate::http) use self::cookies::Cookie;
+pub(in crate::http) use self::fields::Fields;
 pub use self::look::{LookError, Pages};
 use self::view::{Frame, Page};
 use self::visit::Visit;
+pub(in crate::http) use self::visit::{append, forged, see_other};
 use super::Problem;
 use super::site::{ForSite, text};
 use crate::domain::{SignOutScope, Site, SiteKind};
@@ -183,7 +186,7 @@ fn content_policy(site: &Site) -> Result<HeaderValue, Problem> {
 
 /// A page that asks for itself once more, as this site: a browser that followed a link from elsewhere has kept the strict
 /// cookies back, and sends them then.
-fn ask_again(request: &Request) -> Result<Response, Problem> {
+pub(in crate::http) fn ask_again(request: &Request) -> Result<Response, Problem> {
     let address = request.uri().path_and_query().map_or("/", poem::http::uri::PathAndQuery::as_str);
     let mut html = br#"<!doctype html><meta charset="utf-8"><title>...</title><meta http-equiv="refresh" content="0;url="#.to_vec();
     tera::escape_html(address, &mut html).map_err(|_| Problem::internal())?;

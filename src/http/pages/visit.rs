@@ -17,6 +17,7 @@ use super::super::visitor;
 use super::cookies::Cookie;
 use super::fields::Fields;
 use super::look::Pages;
+use super::origin::{page_of, with_destination};
 use super::view::{Frame, Page};
 use crate::domain::{BrowserId, Locale, SessionId, Site, SiteKind, UserId};
 use crate::flows::{BrowserSession, Caller, SharedFlows, SignInProgress, Visitor};
@@ -39,7 +40,7 @@ pub(super) struct Visit {
     /// The stories.
     pub(super) flows: SharedFlows,
     pages: Arc<Pages>,
-    /// Path and query.
+    /// Path and query of the page: of a form, those of the page that it stood on.
     here: String,
     query: Vec<(String, String)>,
     sign_in: Option<String>,
@@ -81,7 +82,10 @@ impl<'a> FromRequest<'a> for Visit {
         let locale = chosen.unwrap_or_else(|| wished_locale(&site, headers, visitor.locale));
         visitor.locale = Some(locale);
         let uri = request.uri();
-        let here = uri.path_and_query().map_or_else(|| uri.path().to_owned(), ToString::to_string);
+        let here = match uri.path_and_query() {
+            Some(address) if *request.method() == Method::GET => address.to_string(),
+            _ => page_of(uri.path()).to_owned(),
+        };
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         let sign_in = Cookie::SignIn.read(&site, headers)?.map(str::to_owned);
         Ok(Self {
@@ -102,8 +106,8 @@ impl<'a> FromRequest<'a> for Visit {
 
 impl<'a> FromRequest<'a> for Posted {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
-        let visit = <Visit as FromRequest>::from_request(request, body).await?;
-        if !is_from_own_page(&visit.site, request.headers()) {
+        let mut visit = <Visit as FromRequest>::from_request(request, body).await?;
+        if !is_from_own_page(&visit.site.origin(), request.headers()) {
             return Err(forged().into());
         }
         let fields = Fields::read(request, body).await?;
@@ -111,9 +115,10 @@ impl<'a> FromRequest<'a> for Posted {
         let is_known = Cookie::Browser.read(&visit.site, request.headers())?.is_some();
         let session = visit.session.as_ref().map(|session| session.id);
         let proof = fields.text("_token");
-        if !is_known || !visit.flows.is_form_proof(&visit.site, &visit.browser, session, proof) {
+        if !is_known || !visit.flows.is_form_proof(&visit.site.id, &visit.browser, session, proof) {
             return Err(forged().into());
         }
+        visit.here = with_destination(&visit.here, &fields);
         Ok(Self { visit, fields })
     }
 }
@@ -142,9 +147,13 @@ impl Visit {
     pub(super) fn signed_in(&self) -> Result<&BrowserSession> {
         let back = if self.here.starts_with("/account") { "/account" } else { self.here.as_str() };
         self.session.as_ref().ok_or_else(|| {
-            let query =
-                form_urlencoded::Serializer::new(String::new()).append_pair("redirectTo", back).finish();
-            Error::from_response(see_other(&format!("/login?{query}"), &self.cookies))
+            let mut to = "/login".to_owned();
+            if let Some(back) = self.site.destination(back) {
+                let query =
+                    form_urlencoded::Serializer::new(String::new()).append_pair("redirectTo", &back).finish();
+                to = format!("{to}?{query}");
+            }
+            Error::from_response(see_other(&to, &self.cookies))
         })
     }
 
@@ -214,7 +223,7 @@ impl Visit {
     /// The page, with a status that says how it went.
     fn show_as(self, status: StatusCode, page: &Page) -> Result<Response> {
         let session = self.session.as_ref();
-        let token = self.flows.form_proof(&self.site, &self.browser, session.map(|session| session.id));
+        let token = self.flows.form_proof(&self.site.id, &self.browser, session.map(|session| session.id));
         let frame = Frame {
             site: &self.site,
             locale: self.locale,
@@ -241,7 +250,7 @@ impl Visit {
 }
 
 /// 303 (RFC 9110 §15.4.4): whatever the request was, the next one is a GET.
-fn see_other(to: &str, cookies: &[HeaderValue]) -> Response {
+pub(in crate::http) fn see_other(to: &str, cookies: &[HeaderValue]) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     // Made by us or by `Site::destination`: what is no header value is no destination either.
     let location = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
@@ -250,7 +259,7 @@ fn see_other(to: &str, cookies: &[HeaderValue]) -> Response {
     response
 }
 
-fn append(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
+pub(in crate::http) fn append(headers: &mut HeaderMap, cookies: &[HeaderValue]) {
     for cookie in cookies {
         headers.append(header::SET_COOKIE, cookie.clone());
     }
@@ -270,7 +279,7 @@ pub(super) fn may_lack_cookies(site: &Site, request: &Request) -> bool {
         && !request.headers().contains_key(header::COOKIE)
 }
 
-fn forged() -> Problem {
+pub(in crate::http) fn forged() -> Problem {
     Problem::new(
         StatusCode::FORBIDDEN,
         "form_expired",

@@ -4,7 +4,7 @@
 
 mod events;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
-    QueuedMail, Witness,
+    QueueStanding, QueuedMail, Witness,
 };
 use crate::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, Slot};
 use crate::ports::clock::Clock;
@@ -40,6 +40,9 @@ struct Held {
     once: HashMap<(AddressTag, String), DateTime<Utc>>,
     mail: VecDeque<QueuedMail>,
     events: events::Events,
+    /// When each mail was queued that waits or is being sent.
+    unfinished_mail: BTreeMap<u64, DateTime<Utc>>,
+    mails_so_far: u64,
     next_sweep: Option<DateTime<Utc>>,
 }
 
@@ -130,7 +133,10 @@ impl MemoryCodes {
                 lease,
             },
         );
-        held.mail.push_back(QueuedMail { job: job.to_vec(), partition: 0, id: String::new() });
+        held.mails_so_far += 1;
+        let number = held.mails_so_far;
+        held.unfinished_mail.insert(number, now);
+        held.mail.push_back(QueuedMail { job: job.to_vec(), partition: 0, id: number.to_string() });
         self.mail_came.notify_one();
         Issued::Queued(kind)
     }
@@ -313,6 +319,12 @@ impl MemoryCodes {
         free
     }
 
+    pub(super) fn unlock(&self, address: AddressTag) {
+        let mut held = self.lock();
+        held.sends.remove(&address);
+        held.wrong.remove(&address);
+    }
+
     pub(super) async fn next_mail(&self) -> Option<QueuedMail> {
         let take = || self.lock().mail.pop_front();
         if let Some(mail) = take() {
@@ -321,6 +333,22 @@ impl MemoryCodes {
         // A mail that comes between the look and the wait leaves a permit, so it is not slept through.
         let _ = tokio::time::timeout(MAIL_WAIT, self.mail_came.notified()).await;
         take()
+    }
+
+    pub(super) fn mail_done(&self, mail: &QueuedMail) {
+        if let Ok(number) = mail.id.parse() {
+            self.lock().unfinished_mail.remove(&number);
+        }
+    }
+
+    pub(super) fn queue(&self) -> QueueStanding {
+        let now = self.clock.now();
+        let held = self.lock();
+        let oldest = held.unfinished_mail.first_key_value();
+        QueueStanding {
+            depth: held.unfinished_mail.len() as u64,
+            oldest_age: oldest.and_then(|(_, at)| (now - *at).to_std().ok()).unwrap_or_default(),
+        }
     }
 
     pub(super) fn mail_give_back(&self, mail: QueuedMail) {

@@ -203,6 +203,15 @@ pub struct QueuedMail {
     id: String,
 }
 
+/// How many mails wait or are being sent, and for how long the oldest has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct QueueStanding {
+    /// How many.
+    pub depth: u64,
+    /// Zero if there is none.
+    pub oldest_age: Duration,
+}
+
 /// How long a taken mail is kept from other workers. A worker that still has it [renews](Codes::mail_renew) earlier.
 pub const MAIL_LEASE: Duration = Duration::from_secs(60);
 
@@ -326,6 +335,17 @@ impl Codes {
         }
     }
 
+    /// Forgets the wrong guesses at an address and the mails that went to it: in one step, all of them.
+    pub async fn unlock(&self, address: AddressTag) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.unlock(address);
+                Ok(())
+            }
+            Self::Redis(store) => store.unlock(address).await,
+        }
+    }
+
     /// Partitions of the mail queue; each wants a [`Codes::next_mail`] loop.
     #[must_use]
     pub fn partitions(&self) -> u16 {
@@ -352,7 +372,10 @@ impl Codes {
     /// Takes a mail off the queue for good.
     pub async fn mail_done(&self, mail: &QueuedMail) -> Result<(), PortError> {
         match self {
-            Self::Memory(_) => Ok(()),
+            Self::Memory(store) => {
+                store.mail_done(mail);
+                Ok(())
+            }
             Self::Redis(store) => store.mail_done(mail).await,
         }
     }
@@ -373,6 +396,14 @@ impl Codes {
                 Ok(())
             }
             Self::Redis(store) => store.mail_give_back(&mail).await,
+        }
+    }
+
+    /// How the mail queue stands, over all replicas.
+    pub async fn queue(&self) -> Result<QueueStanding, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.queue()),
+            Self::Redis(store) => store.queue().await,
         }
     }
 

@@ -9,7 +9,7 @@ mod queue;
 use std::fmt;
 use std::future::Future;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
 use redis::io::tcp::TcpSettings;
@@ -24,6 +24,7 @@ use super::{
 };
 use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::{Dependency, PortError};
+use crate::telemetry::{StoreCall, StoreCounts};
 
 static ISSUE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("issue.lua")));
 static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lua")));
@@ -59,6 +60,7 @@ pub struct RedisCodes {
     /// A waiting read blocks its connection, so each partition's worker has one of its own.
     waiting: std::sync::Arc<[Mutex<Option<MultiplexedConnection>>]>,
     consumer: String,
+    counts: StoreCounts,
 }
 
 impl RedisCodes {
@@ -66,7 +68,7 @@ impl RedisCodes {
     ///
     /// # Errors
     /// If the URL cannot be read.
-    pub fn new(settings: RedisSettings) -> Result<Self, PortError> {
+    pub fn new(settings: RedisSettings, counts: StoreCounts) -> Result<Self, PortError> {
         // The error of a bad URL may quote it, password and all; it is dropped on purpose.
         let unreadable = |_| PortError::unexpected(Dependency::CodeStore, "the Redis URL cannot be read");
         let place = settings.url.expose_secret().into_connection_info().map_err(unreadable)?;
@@ -81,7 +83,8 @@ impl RedisCodes {
             .set_min_delay(Duration::from_millis(50));
         let shared = client.get_connection_manager_lazy(config).map_err(store_error)?;
         let waiting = (0..settings.partitions).map(|_| Mutex::new(None)).collect();
-        Ok(Self { settings, client, shared, waiting, consumer: Uuid::new_v4().simple().to_string() })
+        let consumer = Uuid::new_v4().simple().to_string();
+        Ok(Self { settings, client, shared, waiting, consumer, counts })
     }
 
     pub(super) fn partitions(&self) -> u16 {
@@ -141,7 +144,7 @@ impl RedisCodes {
 
     async fn issued(&self, call: ScriptInvocation<'_>) -> Result<Issued, PortError> {
         let (word, wait): (String, u64) =
-            self.within_deadline(call.invoke_async(&mut self.shared.clone())).await?;
+            self.timed(StoreCall::Issue, call.invoke_async(&mut self.shared.clone())).await?;
         match word.as_str() {
             "counted" => Ok(Issued::Counted),
             "short" => Ok(Issued::Queued(CodeKind::Short)),
@@ -162,7 +165,7 @@ impl RedisCodes {
             .arg(proof.context)
             .arg(millis(proof.life));
         self.note_arguments(&mut call, proof.witness, proof.site, proof.slot);
-        self.within_deadline(call.invoke_async::<()>(&mut self.shared.clone())).await
+        self.timed(StoreCall::Keep, call.invoke_async::<()>(&mut self.shared.clone())).await
     }
 
     pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
@@ -185,7 +188,8 @@ impl RedisCodes {
             .arg(holder.to_string())
             .arg(u8::from(claim.missing_is_no_news));
         self.note_arguments(&mut call, claim.witness, claim.site, claim.slot);
-        let answer: Vec<Vec<u8>> = self.within_deadline(call.invoke_async(&mut self.shared.clone())).await?;
+        let answer: Vec<Vec<u8>> =
+            self.timed(StoreCall::Claim, call.invoke_async(&mut self.shared.clone())).await?;
         match answer.as_slice() {
             [word, id, context] if word == b"claimed" => Ok(Claimed::Claim(Claim {
                 challenge: ChallengeId(Uuid::try_parse_ascii(id).map_err(unexpected)?),
@@ -221,7 +225,7 @@ impl RedisCodes {
             .arg(u8::from(claim.by_code))
             .arg(refused.map_or("", |(reason, _)| reason));
         self.note_arguments(&mut call, refused.map(|(_, witness)| witness), &claim.site, claim.slot);
-        self.within_deadline(call.invoke_async::<()>(&mut self.shared.clone())).await
+        self.timed(StoreCall::Release, call.invoke_async::<()>(&mut self.shared.clone())).await
     }
 
     pub(super) async fn is_current(
@@ -232,7 +236,8 @@ impl RedisCodes {
         id: ChallengeId,
     ) -> Result<bool, PortError> {
         let key = self.challenge_key(address, site, slot);
-        let current: Option<String> = self.within_deadline(self.shared.clone().hget(key, "id")).await?;
+        let current: Option<String> =
+            self.timed(StoreCall::Current, self.shared.clone().hget(key, "id")).await?;
         Ok(current == Some(id.0.to_string()))
     }
 
@@ -247,23 +252,37 @@ impl RedisCodes {
             .conditional_set(redis::ExistenceCheck::NX)
             .with_expiration(redis::SetExpiry::PX(millis(every)));
         let set: Option<String> =
-            self.within_deadline(self.shared.clone().set_options(key, 1, options)).await?;
+            self.timed(StoreCall::Once, self.shared.clone().set_options(key, 1, options)).await?;
         Ok(set.is_some())
     }
 
-    pub(super) async fn check(&self) -> Result<(), PortError> {
-        self.within_deadline(self.shared.clone().ping::<()>()).await
+    pub(super) async fn unlock(&self, address: AddressTag) -> Result<(), PortError> {
+        // One command, and so one step.
+        let keys = [self.address_key("sends", address), self.address_key("wrong", address)];
+        self.timed(StoreCall::Unlock, self.shared.clone().del::<_, ()>(&keys)).await
     }
 
-    async fn within_deadline<T>(
+    pub(super) async fn check(&self) -> Result<(), PortError> {
+        self.timed(StoreCall::Ping, self.shared.clone().ping::<()>()).await
+    }
+
+    /// Makes a call within its deadline, and counts it.
+    async fn timed<T>(
         &self,
-        call: impl Future<Output = Result<T, RedisError>>,
+        call: StoreCall,
+        answer: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, PortError> {
+        let began = Instant::now();
         // Twice the answer's own limit: the first call after a break also connects.
-        match tokio::time::timeout(2 * self.settings.timeout, call).await {
+        let outcome = match tokio::time::timeout(2 * self.settings.timeout, answer).await {
             Ok(answer) => answer.map_err(store_error),
             Err(elapsed) => Err(PortError::unavailable(Dependency::CodeStore, elapsed)),
+        };
+        match &outcome {
+            Ok(_) => self.counts.call(call, began.elapsed()),
+            Err(error) => self.counts.failed(error.is_unavailable()),
         }
+        outcome
     }
 
     fn partition(&self, address: AddressTag) -> u16 {

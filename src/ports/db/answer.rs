@@ -58,7 +58,7 @@ impl Answer {
 }
 
 /// The columns are checked to hold objects.
-fn object(value: Option<Value>) -> Map<String, Value> {
+pub(super) fn object(value: Option<Value>) -> Map<String, Value> {
     match value {
         Some(Value::Object(object)) => object,
         _ => Map::new(),

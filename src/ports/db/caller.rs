@@ -4,6 +4,7 @@
 //! a pooler shares out by transaction, never carries it on. It is exactly what a PostgREST beside us would set.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
@@ -11,10 +12,13 @@ use sqlx::postgres::PgConnection;
 use super::pool::Connection;
 use super::{Bearer, Db, db_error, is_broken_connection};
 use crate::ports::PortError;
+use crate::telemetry::DbCounts;
 
 /// The caller's transaction. Dropped without [`commit`](CallerTx::commit), it never happened.
 pub struct CallerTx {
     connection: Connection,
+    began: Instant,
+    counts: DbCounts,
 }
 
 /// What PostgreSQL is told about a caller.
@@ -67,7 +71,8 @@ impl Db {
             first => first,
         }
         .map_err(db_error)?;
-        Ok(Admitted::from_verdict(&verdict, Some(CallerTx { connection })))
+        let transaction = CallerTx { connection, began: Instant::now(), counts: self.counts.clone() };
+        Ok(Admitted::from_verdict(&verdict, Some(transaction)))
     }
 
     /// What a bearer may do where, fresh from the tables, by the same rules as the policies.
@@ -122,6 +127,7 @@ impl Db {
     ) -> sqlx::Result<(Connection, String)> {
         self.within_deadline(async {
             let mut connection = self.pool.acquire().await?;
+            let began = Instant::now();
             let verdict = async {
                 connection.begin().await?;
                 sqlx::query_scalar!(
@@ -149,7 +155,9 @@ impl Db {
                 .fetch_one(&mut *connection)
                 .await
             };
-            match verdict.await {
+            let verdict = verdict.await;
+            self.counts.statement("begin_as", began.elapsed());
+            match verdict {
                 Ok(verdict) => Ok((connection, verdict)),
                 Err(error) => {
                     connection.give_back_after(&error);
@@ -164,7 +172,10 @@ impl Db {
 impl CallerTx {
     /// Keeps what was done.
     pub async fn commit(self) -> Result<(), PortError> {
-        self.connection.commit().await.map_err(db_error)
+        let kept = self.connection.commit().await;
+        // From here on it is over for the caller, whichever statements it was made of.
+        self.counts.statement("caller_transaction", self.began.elapsed());
+        kept.map_err(db_error)
     }
 
     /// The connection, for the statements of this folder.

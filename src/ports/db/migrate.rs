@@ -28,6 +28,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("16_service_keys.sql", include_str!("../../../policies/16_service_keys.sql")),
     ("17_idempotency_keys.sql", include_str!("../../../policies/17_idempotency_keys.sql")),
     ("18_audit_chain.sql", include_str!("../../../policies/18_audit_chain.sql")),
+    ("19_imports.sql", include_str!("../../../policies/19_imports.sql")),
     ("20_user_profiles.sql", include_str!("../../../policies/20_user_profiles.sql")),
     ("21_user_preferences.sql", include_str!("../../../policies/21_user_preferences.sql")),
     ("30_role_permissions.sql", include_str!("../../../policies/30_role_permissions.sql")),
@@ -149,10 +150,12 @@ impl LoginRole {
                 .execute(&mut *owner)
                 .await?;
         }
-        sqlx::raw_sql(AssertSqlSafe(format!("grant doorcode_server, authenticated, anon to {role}")))
-            .execute(&mut *owner)
-            .await
-            .map(drop)
+        sqlx::raw_sql(AssertSqlSafe(format!(
+            "grant doorcode_server, doorcode_admin, authenticated, anon to {role}"
+        )))
+        .execute(&mut *owner)
+        .await
+        .map(drop)
     }
 }
 

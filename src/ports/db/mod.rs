@@ -18,7 +18,9 @@ mod demo;
 mod email_changes;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod exports;
 mod gate;
+mod imports;
 mod invitations;
 mod libraries;
 mod migrate;
@@ -30,16 +32,21 @@ mod prove_email;
 mod rules;
 mod sessions;
 mod signing_keys;
+mod supabase;
+mod vault;
 
 use std::pin::Pin;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 pub use accounts::{AccountForMail, UserChange};
-pub use admin::{Actor, Creation, CreationTx, NewServiceKey, Repeated};
+pub use admin::{
+    Actor, AddressMark, ChangeUser, Creation, CreationTx, LibraryChange, LibraryFilter, NewLibrary,
+    NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
+};
 pub use audit::{Extended, InspectedPage, Window};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
@@ -49,17 +56,22 @@ pub use email_changes::{BeginEmailChange, BegunEmailChange, WaitingEmailChange};
 #[cfg(feature = "embedded")]
 pub use embedded::EmbeddedPostgres;
 pub use gate::{AtGate, GateClaim};
+pub use imports::{ImportState, ImportTaken, ImportTx};
 pub use invitations::NewInvitation;
 pub use migrate::{MigrateError, migrate};
 pub use open_session::{OpenSession, Opened};
 pub use outbox::{OutboxMail, Recipient};
+pub use pool::PoolStanding;
 pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
-pub use signing_keys::StoredSigningKey;
+pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
+pub use supabase::SupabaseUsers;
+pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};
+use crate::telemetry::DbCounts;
 
 /// How to reach PostgreSQL and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -84,6 +96,7 @@ type Running<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'c>>
 pub struct Db {
     pool: Pool,
     deadline: Duration,
+    counts: DbCounts,
 }
 
 impl Db {
@@ -91,7 +104,7 @@ impl Db {
     ///
     /// # Errors
     /// If the URL cannot be read.
-    pub fn new(settings: &DbSettings) -> Result<Self, PortError> {
+    pub fn new(settings: &DbSettings, counts: DbCounts) -> Result<Self, PortError> {
         let options = connect_options(settings.url.expose_secret())?
             .options([("statement_timeout", format!("{}ms", settings.statement_timeout.as_millis()))]);
         let mut pool = PgPoolOptions::new();
@@ -117,7 +130,7 @@ impl Db {
             acquire_timeout: settings.acquire_timeout,
             rest_timeout: deadline,
         };
-        Ok(Self { pool: Pool::new(pool, limits), deadline })
+        Ok(Self { pool: Pool::new(pool, limits, counts.clone()), deadline, counts })
     }
 
     /// Whether PostgreSQL answers and its schema is the one this server was built with.
@@ -126,6 +139,12 @@ impl Db {
     /// [`PortError`] if it does not answer, or if a migration is missing.
     pub async fn check(&self) -> Result<(), PortError> {
         migrate::check_schema(self).await
+    }
+
+    /// How the pool of connections stands.
+    #[must_use]
+    pub fn connections(&self) -> PoolStanding {
+        self.pool.standing()
     }
 
     /// Closes every connection, waiting for those in use.
@@ -139,17 +158,25 @@ impl Db {
             Err(error) if is_broken_connection(&error) => self.run_once(&statement).await,
             first => first,
         }
-        .map_err(db_error)
+        .map_err(|error| {
+            // What was out of reach is counted where that showed.
+            if !is_unavailable(&error) {
+                self.counts.failed(false);
+            }
+            db_error(error)
+        })
     }
 
     /// Runs one statement within its deadline.
-    async fn run_once<T>(
-        &self,
-        statement: impl FnOnce(&mut PgConnection) -> Running<'_, T>,
-    ) -> sqlx::Result<T> {
+    async fn run_once<T, S>(&self, statement: S) -> sqlx::Result<T>
+    where
+        S: FnOnce(&mut PgConnection) -> Running<'_, T>,
+    {
         self.within_deadline(async {
             let mut connection = self.pool.acquire().await?;
+            let began = Instant::now();
             let outcome = statement(&mut connection).await;
+            self.counts.statement(name_of::<S>(), began.elapsed());
             match &outcome {
                 Ok(_) => connection.give_back(),
                 Err(error) => connection.give_back_after(error),
@@ -160,8 +187,21 @@ impl Db {
     }
 
     async fn within_deadline<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-        tokio::time::timeout(self.deadline, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        let done = tokio::time::timeout(self.deadline, work).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        if done.as_ref().is_err_and(is_unavailable) {
+            self.counts.failed(true);
+        }
+        done
     }
+}
+
+/// What a statement is called in metrics and traces: the function that its closure stands in.
+///
+/// From the name that the compiler gives a closure's type, `…::refresh_session::{{closure}}::{{closure}}`: so no name can be
+/// forgotten or given twice. How the compiler writes it is not promised; a test would tell.
+fn name_of<S>() -> &'static str {
+    let parts = std::any::type_name::<S>().rsplit("::");
+    parts.into_iter().find(|part| !part.starts_with('{')).unwrap_or("statement")
 }
 
 /// Reads a database URL.
@@ -184,8 +224,9 @@ fn is_broken_connection(error: &sqlx::Error) -> bool {
     }
 }
 
-fn db_error(error: sqlx::Error) -> PortError {
-    let unavailable = match &error {
+/// The database did not answer, or cannot now.
+fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
@@ -200,10 +241,31 @@ fn db_error(error: sqlx::Error) -> PortError {
                 || code == "25006"
         }),
         _ => false,
-    };
-    if unavailable {
+    }
+}
+
+fn db_error(error: sqlx::Error) -> PortError {
+    if is_unavailable(&error) {
         PortError::unavailable(Dependency::Database, error)
     } else {
         PortError::unexpected(Dependency::Database, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_statement_has_the_name_of_its_function() {
+        fn name<S: FnOnce() -> usize>(_: &S) -> &'static str {
+            name_of::<S>()
+        }
+        async fn find_nobody(length: usize) -> &'static str {
+            let statement = || length;
+            name(&statement)
+        }
+        assert_eq!(find_nobody(0).await, "find_nobody");
+        assert_eq!(name_of::<&dyn Send>(), "Send");
     }
 }

@@ -56,6 +56,21 @@ impl Db {
         .await
     }
 
+    /// How many mails wait, and the seconds since the oldest of them was queued.
+    pub async fn outbox_standing(&self) -> Result<(i64, f64), PortError> {
+        let row = self
+            .run(|sql| {
+                let statement = sqlx::query!(
+                    r#"select count(*) as "depth!",
+                              coalesce(extract(epoch from now() - min(created_at)), 0)::double precision as "age_secs!"
+                         from auth.mail_outbox"#
+                );
+                Box::pin(statement.fetch_one(sql))
+            })
+            .await?;
+        Ok((row.depth, row.age_secs))
+    }
+
     /// Sent, or never to be sent: gone.
     pub async fn finish_mail(&self, id: Uuid) -> Result<(), PortError> {
         self.run(|sql| Box::pin(sqlx::query!("delete from auth.mail_outbox where id = $1", id).execute(sql)))

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use sqlx::postgres::{PgConnection, PgDatabaseError, PgSeverity};
 use sqlx::{Connection as _, PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::telemetry::DbCounts;
 
 /// An idle connection is tried before use only after this long: under load no round trip is spent on it, and after a
 /// quiet time, or a restart of PostgreSQL, no request meets a dead one.
@@ -44,6 +47,35 @@ pub(super) struct Pool {
     shared: Arc<Shared>,
 }
 
+/// How the pool stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStanding {
+    /// Connections there may be.
+    pub most: u32,
+    /// Connections that are open.
+    pub open: u32,
+    /// Connections in use, or being brought to rest after it.
+    pub in_use: u32,
+    /// Requests that wait for one.
+    pub waited_for: u32,
+}
+
+/// A request that waits for a connection; dropped, it no longer does.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn begin(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[derive(Debug)]
 struct Shared {
     sqlx: PgPool,
@@ -51,6 +83,8 @@ struct Shared {
     permits: Arc<Semaphore>,
     idle: Mutex<VecDeque<Idle>>,
     limits: PoolLimits,
+    waiting: AtomicU32,
+    counts: DbCounts,
 }
 
 #[derive(Debug)]
@@ -79,23 +113,41 @@ pub(super) struct Connection {
 }
 
 impl Pool {
-    pub(super) fn new(sqlx: PgPool, limits: PoolLimits) -> Self {
+    pub(super) fn new(sqlx: PgPool, limits: PoolLimits, counts: DbCounts) -> Self {
         let permits =
             Arc::new(Semaphore::new(usize::try_from(limits.size).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { shared: Arc::new(Shared { sqlx, permits, idle: Mutex::default(), limits }) }
+        let (idle, waiting) = (Mutex::default(), AtomicU32::new(0));
+        Self { shared: Arc::new(Shared { sqlx, permits, idle, limits, waiting, counts }) }
     }
 
     /// A connection at rest: the one used last, or a new one.
     pub(super) async fn acquire(&self) -> sqlx::Result<Connection> {
+        let began = Instant::now();
         let acquired = self.acquire_patiently();
-        tokio::time::timeout(self.shared.limits.acquire_timeout, acquired)
+        let acquired = tokio::time::timeout(self.shared.limits.acquire_timeout, acquired)
             .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        self.shared.counts.waited(began.elapsed());
+        acquired
+    }
+
+    /// How it stands now.
+    pub(super) fn standing(&self) -> PoolStanding {
+        let shared = &self.shared;
+        let free = u32::try_from(shared.permits.available_permits()).unwrap_or(u32::MAX);
+        PoolStanding {
+            most: shared.limits.size,
+            open: shared.sqlx.size(),
+            in_use: shared.limits.size.saturating_sub(free),
+            waited_for: shared.waiting.load(Ordering::Relaxed),
+        }
     }
 
     async fn acquire_patiently(&self) -> sqlx::Result<Connection> {
         let permits = Arc::clone(&self.shared.permits);
+        let waiting = Waiting::begin(&self.shared.waiting);
         let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        drop(waiting);
         let shared = Arc::clone(&self.shared);
         let mut connection = Connection {
             held: None,

@@ -51,7 +51,7 @@ pub(super) const SAMPLE_SITE: Brand<'static> =
     Brand { name: "Riverside Library", url: "https://library.example.org/" };
 
 /// Every letter in every shape it takes, under the name of its preview file.
-pub(super) fn samples() -> [(&'static str, Letter<'static>); 21] {
+pub(super) fn samples() -> [(&'static str, Letter<'static>); 22] {
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap_or_default();
     let invitation = |role, inviter, message| Letter::Invitation {
         library: SAMPLE_LIBRARY,
@@ -115,6 +115,7 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 21] {
         ("staff-role-changed", staff_changed(promoted, SAMPLE_HOME)),
         ("staff-removed", staff_changed(StaffChange::Removed, SAMPLE_SITE.url)),
         ("staff-suspended", staff_changed(StaffChange::Suspended, SAMPLE_SITE.url)),
+        ("staff-granted", staff_changed(StaffChange::Granted { role: "owner" }, SAMPLE_HOME)),
         ("staff-restored", staff_changed(StaffChange::Restored { role: "manager" }, SAMPLE_HOME)),
     ]
 }

@@ -191,6 +191,11 @@ pub enum StaffChange<'a> {
         /// The role from now on.
         to: &'a str,
     },
+    /// Staff from now on, by an administrator's hand.
+    Granted {
+        /// The role.
+        role: &'a str,
+    },
     /// No longer staff.
     Removed,
     /// Still staff, but without access for the time being.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::domain::{EmailAddress, SiteKind};
+use crate::domain::{EmailAddress, SigningKey, SiteKind};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_790_000_000 + seconds, 0).unwrap()
@@ -29,15 +29,23 @@ fn user() -> User {
 
 fn key(site: &Site, kid: &str) -> (StoredSigningKey, KeyPair) {
     let pair = KeyPair::generate(site.algorithm).unwrap();
-    let stored = StoredSigningKey {
+    (stored(site, kid, KeyState::Active, &pair), pair)
+}
+
+fn stored(site: &Site, kid: &str, state: KeyState, pair: &KeyPair) -> StoredSigningKey {
+    let key = SigningKey {
         kid: kid.to_owned(),
         site: site.id.clone(),
-        alg: site.algorithm.as_str().to_owned(),
-        public_jwk: pair.public_jwk(kid),
-        wrapped_private_key: Vec::new(),
-        state: "active".to_owned(),
+        algorithm: pair.algorithm(),
+        state,
+        created_at: at(-7200),
+        activated_at: (state == KeyState::Active).then(|| at(-3600)),
+        promote_at: None,
+        retired_at: None,
+        drop_at: None,
+        token_life: site.access_token_life,
     };
-    (stored, pair)
+    StoredSigningKey { key, public_jwk: pair.public_jwk(kid), wrapped_private_key: Vec::new() }
 }
 
 fn tokens(sites: &[(&Site, &str)]) -> Tokens {
@@ -118,16 +126,8 @@ fn t22_the_header_picks_neither_key_nor_algorithm() {
 fn t23_claims_have_their_types_or_the_token_is_refused() {
     let reader = site("reader", TokenAlgorithm::Es256);
     let pair = KeyPair::generate(TokenAlgorithm::Es256).unwrap();
-    let stored = StoredSigningKey {
-        kid: "kid1".into(),
-        site: "reader".into(),
-        alg: "ES256".into(),
-        public_jwk: pair.public_jwk("kid1"),
-        wrapped_private_key: Vec::new(),
-        state: "active".into(),
-    };
     let tokens = Tokens::default();
-    tokens.replace(&[(stored, pair.clone())]).unwrap();
+    tokens.replace(&[(stored(&reader, "kid1", KeyState::Active, &pair), pair.clone())]).unwrap();
     let good = json!({
         "iss": reader.issuer(), "sub": Uuid::new_v4(), "aud": "reader", "exp": at(3600).timestamp(),
         "iat": at(0).timestamp(), "email": "ada@example.org", "phone": "", "app_metadata": {}, "user_metadata": {},
@@ -165,6 +165,47 @@ fn t23_claims_have_their_types_or_the_token_is_refused() {
         bent.as_object_mut().unwrap().remove(claim);
         assert!(tokens.verify(&reader, &sign(&bent), at(1)).is_err(), "accepted without {claim}");
     }
+}
+
+#[test]
+fn only_an_active_key_signs_and_every_key_verifies() {
+    let reader = site("reader", TokenAlgorithm::Es256);
+    let in_state = |kid: &str, state| {
+        let pair = KeyPair::generate(TokenAlgorithm::Es256).unwrap();
+        (stored(&reader, kid, state, &pair), pair)
+    };
+    let mut keys = [in_state("kid1", KeyState::Active), in_state("kid2", KeyState::Next)];
+    let tokens = Tokens::default();
+    tokens.replace(&keys).unwrap();
+    let issue = || tokens.issue(&reader, &user(), SessionId(Uuid::new_v4()), at(-60), at(0)).unwrap().text;
+    let kid = |token: &str| jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+    let first = issue();
+    assert_eq!((kid(&first).as_str(), tokens.jwks(&reader).len()), ("kid1", 2));
+    keys[0].0.key.state = KeyState::Retiring;
+    keys[1].0.key.state = KeyState::Active;
+    keys[1].0.key.activated_at = Some(at(0));
+    tokens.replace(&keys).unwrap();
+    let second = issue();
+    assert_eq!((kid(&second).as_str(), tokens.jwks(&reader).len()), ("kid2", 2));
+    assert_eq!(tokens.signing_since(&reader), Some(at(0)));
+    for token in [&first, &second] {
+        tokens.verify(&reader, token, at(1)).unwrap();
+    }
+    tokens.replace(&keys[1..]).unwrap();
+    assert_eq!(tokens.verify(&reader, &first, at(1)).unwrap_err(), TokenError::UnknownKey);
+    tokens.verify(&reader, &second, at(1)).unwrap();
+    tokens.replace(&[]).unwrap();
+    assert!(!tokens.can_sign(&reader) && tokens.signing_since(&reader).is_none());
+}
+
+#[test]
+fn after_a_change_of_algorithm_the_old_key_signs_until_the_new_one_may() {
+    let before = site("reader", TokenAlgorithm::Es256);
+    let after = Site { algorithm: TokenAlgorithm::Rs256, ..before.clone() };
+    let tokens = tokens(&[(&before, "kid1")]);
+    assert!(tokens.can_sign(&after));
+    let token = tokens.issue(&after, &user(), SessionId(Uuid::new_v4()), at(-60), at(0)).unwrap().text;
+    tokens.verify(&after, &token, at(1)).unwrap();
 }
 
 #[test]

@@ -169,7 +169,7 @@ pub(super) fn shipped(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -182,7 +182,7 @@ pub(super) fn replaced(file: &str, changes: &[(&str, &str)]) -> String {
 }
 
 /// What nginx needs around a site to run in a folder, as whoever started it.
-pub(super) fn nginx_around(site: &str) -> String {
+pub(crate) fn nginx_around(site: &str) -> String {
     let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let paths = paths.map(|name| format!("    {name}_temp_path {name};\n")).concat();
     format!(

@@ -32,6 +32,7 @@ pub(crate) const MASTER: &str = "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=";
 /// A running server with stores of its own.
 pub(crate) struct TestApp {
     address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     client: reqwest::Client,
     clock: ManualClock,
     inbox: Option<Inbox>,
@@ -103,21 +104,37 @@ impl TestApp {
         settings: Vec<(String, String)>,
         changes: &[(&str, &str)],
     ) -> Self {
-        let clock = ManualClock::default();
+        Box::pin(Self::start_at(ManualClock::default(), services, data, settings, changes)).await
+    }
+
+    /// Another replica beside this one: the same stores, the same time.
+    pub(crate) async fn replica(&self, changes: &[(&str, &str)]) -> Self {
+        let settings = self.services.as_ref().expect("a server on real stores").settings();
+        let data = tempfile::tempdir().unwrap();
+        Box::pin(Self::start_at(self.clock.clone(), None, data, settings, changes)).await
+    }
+
+    async fn start_at(
+        clock: ManualClock,
+        services: Option<Services>,
+        data: TempDir,
+        settings: Vec<(String, String)>,
+        changes: &[(&str, &str)],
+    ) -> Self {
         let changes = changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let config = config(settings.into_iter().chain(changes));
-        let app = App::start(&config, Clock::Manual(clock.clone()))
+        let app = Box::pin(App::start(&config, Clock::Manual(clock.clone())))
             .await
             .unwrap_or_else(|error| panic!("the server does not start: {error:?}"))
             .with_mail_retries(vec![Duration::from_millis(50)]);
+        let metrics_address = app.metrics_addr();
         let (address, inbox, flows) = (app.local_addr().unwrap(), app.inbox(), app.flows());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
             app.run(async {
                 let _ = stopped.await;
             })
-            .await
-            .unwrap();
+            .await;
         });
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(30))
@@ -126,6 +143,7 @@ impl TestApp {
             .unwrap();
         Self {
             address,
+            metrics_address,
             client,
             clock,
             inbox,
@@ -156,6 +174,17 @@ impl TestApp {
     /// Where a path is served.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Where a path of the private listener is served.
+    pub(crate) fn private_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.metrics_address.expect("this server has a private listener"))
+    }
+
+    /// Reads a path of the private listener.
+    pub(crate) async fn get_private(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.client.get(self.private_url(path)).send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
     }
 
     /// Sends a request to `host` with these headers.
@@ -270,11 +299,13 @@ pub(crate) fn config(settings: impl Iterator<Item = (String, String)>) -> Config
     let common = [
         ("SERVER__LISTEN", "127.0.0.1:0"),
         ("SERVER__DRAIN_SECS", "5"),
+        ("SERVER__METRICS_LISTEN", "127.0.0.1:0"),
         ("SERVER__SHARED_HOSTS", "127.0.0.1:8080"),
         ("SECRETS__MASTER", MASTER),
         ("MAIL__TRANSPORT", "inbox"),
         ("MAIL__INBOX_LISTEN", "127.0.0.1:0"),
         ("DATABASE__MIGRATE_AT_START", "false"),
+        ("SERVER__MAX_CONNECTIONS_PER_CLIENT", "100000"),
         ("LIMITS__CODE_REQUESTS", "100000"),
         ("LIMITS__VERIFIES", "100000"),
         ("LIMITS__REFRESHES", "100000"),

@@ -21,7 +21,18 @@ pub(crate) struct Process {
 /// How a `doorcode` ended that was not meant to stay.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
+    /// Standard output, then standard error.
     pub(crate) output: String,
+    /// What it answered.
+    pub(crate) stdout: String,
+}
+
+impl Ended {
+    /// The answer of a command with `--json` that went well.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.output);
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.output))
+    }
 }
 
 fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Command {
@@ -33,14 +44,19 @@ fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> 
     command
 }
 
+/// Starts a command, for a test that does not let it end.
+pub(crate) fn spawn(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Child {
+    command(arguments, settings, folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
 /// Runs a command that ends by itself.
 pub(crate) async fn run(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Ended {
     let output = command(arguments, settings, folder).output();
     let output =
         tokio::time::timeout(Duration::from_secs(60), output).await.expect("the command ends").unwrap();
-    let text =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    Ended { code: output.status.code(), output: text }
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ended { code: output.status.code(), output: format!("{stdout}{stderr}"), stdout }
 }
 
 impl Process {
@@ -159,15 +175,34 @@ impl Process {
         panic!("mail {count} to {email} did not come");
     }
 
+    /// Where it serves, as host and port.
+    pub(crate) fn authority(&self) -> &str {
+        self.address.trim_start_matches("http://")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// As a crash or a pulled plug.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
     /// As an orchestrator stops it: SIGTERM, then what it exits with.
-    pub(crate) async fn stop(mut self) -> (Option<i32>, String) {
-        let pid = self.child.id().unwrap().to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    pub(crate) async fn stop(self) -> (Option<i32>, String) {
+        self.signal("TERM");
+        self.ended().await
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.pid().to_string());
+        assert!(std::process::Command::new("kill").args([&signal, &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end: what it exits with, and all it has said.
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait())
             .await
             .expect("it stops")

@@ -117,6 +117,10 @@ impl Services {
             "update auth.sessions set created_at = created_at - $1, not_after = not_after - $1,
                     refreshed_at = refreshed_at - $1",
             "update auth.email_changes set requested_at = requested_at - $1, expires_at = expires_at - $1",
+            "update auth.signing_keys
+                set created_at = created_at - $1, activated_at = activated_at - $1, promote_at = promote_at - $1,
+                    retired_at = retired_at - $1, drop_at = drop_at - $1
+              where state <> 'gone'",
             "update auth.service_keys set expires_at = expires_at - $1 where expires_at is not null",
             "update auth.users set banned_until = banned_until - $1 where banned_until is not null",
         ] {

@@ -1,6 +1,6 @@
 // Every page in the states that people see, one after the other: for what must hold of all of them, and for pictures.
 
-import { form, send } from './chromium.js';
+import { form, leads, send } from './chromium.js';
 
 const WRONG = '000000';
 
@@ -13,6 +13,7 @@ export async function walk(world, open, look) {
   await ownAccount(world, open, look);
   await atLibraries(world, open, look);
   await failures(world, open, look);
+  await consoleAtWork(world, open, look);
 }
 
 async function signingIn(world, open, look) {
@@ -151,6 +152,56 @@ async function atLibraries(world, open, look) {
   await look('invitation', guest.page);
   await send(guest.page, `${link}/decline`);
   await look('invitation-over', guest.page);
+}
+
+/** The console alone, for those who work on it. */
+export async function consoleAtWork(world, open, look) {
+  const site = 'management';
+  const at = (page, path) => page.goto(world.at(site, path));
+  const code = await world.library('Harbour Library');
+  const owner = await world.staff('owner', code);
+  const { page: visitor } = await open();
+  const newcomer = await world.person('katherine.johnson', { displayName: 'Katherine Johnson' });
+  await world.signIn(visitor, newcomer, { site });
+  await send(visitor, '/request-access', { library: code, message: 'I take over the children’s room in spring.' });
+  const { page: reader } = await open();
+  await world.advance(60);
+  await world.signIn(reader, owner);
+
+  const { page } = await open();
+  await at(page, '/admin/sign-in');
+  await look('console-sign-in', page);
+  await send(page, '/admin/sign-in', { key: 'doorcode_sk_wrong' });
+  await look('console-sign-in-error', page);
+  await world.atConsole(page, 'admin');
+  await look('console-overview', page);
+  await at(page, '/admin/people');
+  await look('console-people', page);
+  await at(page, `/admin/people?email=${owner}`);
+  await leads(page, () => page.locator('.rows a').first().click());
+  await look('console-person', page);
+  await leads(page, () => page.getByRole('link', { name: 'Ban the account' }).click());
+  await look('console-ask', page);
+  await at(page, '/admin/access-requests');
+  await look('console-requests', page);
+  await leads(page, () => page.locator('.row .button').first().click());
+  await look('console-request', page);
+  await at(page, '/admin/libraries');
+  await look('console-libraries', page);
+  const make = page.locator('form[action="/admin/libraries"][method="post"]');
+  await send(page, '', { name: 'Harbour Library', code: 'Not a code' }, { form: make });
+  await look('console-libraries-error', page);
+  await at(page, '/admin/libraries?name=harbour');
+  await leads(page, () => page.locator('.rows a').first().click());
+  await look('console-library', page);
+  await at(page, '/admin/keys');
+  await look('console-keys', page);
+  await send(page, '/admin/keys', { name: 'Nightly report', scope: 'read', ends_on: '2030-12-31' });
+  await look('console-keys-made', page);
+  await at(page, '/admin/docs#createServiceKey');
+  await look('console-reference', page);
+  await at(visitor, '/admin');
+  await look('console-forbidden', visitor);
 }
 
 async function failures(world, open, look) {

@@ -132,6 +132,38 @@ export class World {
     return email;
   }
 
+  /** Somebody whose account has a part in administration. Returns the address. */
+  async administrator(scope) {
+    const email = await this.person(`${scope}.desk`);
+    await this.backend.sql.query(
+      `update auth.users set raw_app_meta_data = jsonb_build_object('admin_scope', $2::text) where email = $1`,
+      [email, scope],
+    );
+    return email;
+  }
+
+  /** Signs somebody in who administers, and opens the console. */
+  async atConsole(page, scope) {
+    await this.signIn(page, await this.administrator(scope), { site: 'management', redirectTo: '/admin' });
+  }
+
+  /** A service key, made at the console. */
+  async serviceKey(scope) {
+    this.keys ??= {};
+    this.keys[scope] ??= await this.#makeServiceKey(scope);
+    return this.keys[scope];
+  }
+
+  async #makeServiceKey(scope) {
+    const browser = await Browser.open(this.chromium);
+    await this.atConsole(browser.page, 'admin');
+    await browser.page.goto(this.at('management', '/admin/keys'));
+    await send(browser.page, '/admin/keys', { name: `A key that may ${scope}`, scope });
+    const key = await browser.page.locator('#new-key').inputValue();
+    await browser.close();
+    return key;
+  }
+
   /** An access token, without a browser. */
   async token(email, site = 'management') {
     const before = await this.mailbox.count(email);

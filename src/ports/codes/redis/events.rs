@@ -16,6 +16,7 @@ use crate::domain::{AuditAction, AuditEvent, Slot};
 use crate::ports::PortError;
 use crate::ports::codes::events::About;
 use crate::ports::codes::{WaitingEvents, Witness};
+use crate::telemetry::StoreCall;
 
 /// In front of every script that has something to tell.
 pub(super) const NOTE: &str = include_str!("../audit.lua");
@@ -62,7 +63,7 @@ impl RedisCodes {
             .arg(Uuid::new_v4().to_string())
             .arg(self.events_waiting());
         let reply: StreamRangeReply =
-            self.within_deadline(call.invoke_async(&mut self.shared.clone())).await?;
+            self.timed(StoreCall::Events, call.invoke_async(&mut self.shared.clone())).await?;
         let mut taken = WaitingEvents { partition, ..WaitingEvents::default() };
         for entry in reply.ids {
             // A word that only a newer version knows stays for a replica of that version.
@@ -78,7 +79,7 @@ impl RedisCodes {
             return Ok(());
         }
         let key = self.partition_key(taken.partition, "events");
-        self.within_deadline(self.shared.clone().xdel::<_, _, ()>(key, &taken.entries)).await
+        self.timed(StoreCall::Events, self.shared.clone().xdel::<_, _, ()>(key, &taken.entries)).await
     }
 
     fn events_waiting(&self) -> u32 {

@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamAutoClaimReply, StreamReadOptions, StreamReadReply};
+use redis::streams::{StreamAutoClaimReply, StreamRangeReply, StreamReadOptions, StreamReadReply};
 use redis::{AsyncCommands, AsyncConnectionConfig, RedisError};
 
 use super::{RedisCodes, millis, store_error, unknown_word};
 use crate::ports::PortError;
-use crate::ports::codes::{MAIL_LEASE, QueuedMail};
+use crate::ports::codes::{MAIL_LEASE, QueueStanding, QueuedMail};
+use crate::telemetry::StoreCall;
 
 /// The consumer group of every mail worker.
 const MAILERS: &str = "mailers";
@@ -40,7 +41,7 @@ impl RedisCodes {
         let key = self.mail_key(mail.partition);
         let mut both = redis::pipe();
         both.atomic().xack(&key, MAILERS, &[&mail.id]).ignore().xdel(&key, &[&mail.id]).ignore();
-        self.within_deadline(both.query_async::<()>(&mut self.shared.clone())).await
+        self.timed(StoreCall::Mail, both.query_async::<()>(&mut self.shared.clone())).await
     }
 
     pub(in crate::ports::codes) async fn mail_renew(&self, mail: &QueuedMail) -> Result<(), PortError> {
@@ -49,6 +50,24 @@ impl RedisCodes {
 
     pub(in crate::ports::codes) async fn mail_give_back(&self, mail: &QueuedMail) -> Result<(), PortError> {
         self.set_idle(mail, MAIL_LEASE).await
+    }
+
+    pub(in crate::ports::codes) async fn queue(&self) -> Result<QueueStanding, PortError> {
+        let mut standing = QueueStanding::default();
+        for partition in 0..self.settings.partitions {
+            let key = self.mail_key(partition);
+            let mut look = redis::pipe();
+            look.xlen(&key).xrange_count(&key, "-", "+", 1).cmd("TIME");
+            let (depth, oldest, (secs, micros)): (u64, StreamRangeReply, (u64, u64)) =
+                self.timed(StoreCall::Queue, look.query_async(&mut self.shared.clone())).await?;
+            // An entry's id begins with the server's own time, in milliseconds.
+            let queued_at = oldest.ids.first().and_then(|id| id.id.split('-').next()?.parse().ok());
+            let now = Duration::from_secs(secs) + Duration::from_micros(micros);
+            let age = queued_at.map(|at| now.saturating_sub(Duration::from_millis(at)));
+            standing.depth += depth;
+            standing.oldest_age = standing.oldest_age.max(age.unwrap_or_default());
+        }
+        Ok(standing)
     }
 
     async fn connect_for_waiting(&self) -> Result<MultiplexedConnection, PortError> {
@@ -133,6 +152,8 @@ impl RedisCodes {
             .arg("IDLE")
             .arg(millis(idle))
             .arg("JUSTID");
-        self.within_deadline(claim.query_async::<redis::Value>(&mut self.shared.clone())).await.map(drop)
+        self.timed(StoreCall::Mail, claim.query_async::<redis::Value>(&mut self.shared.clone()))
+            .await
+            .map(drop)
     }
 }

@@ -36,7 +36,7 @@ pub enum Repeated {
 }
 
 impl Db {
-    /// Begins a creation.
+    /// Begins a creation, or another act that takes several statements.
     pub async fn begin_creation(&self) -> Result<CreationTx, PortError> {
         self.within_deadline(async {
             let mut connection = self.pool.acquire().await?;

@@ -1,11 +1,19 @@
 //! What administrators read and change. Each change is one statement that also writes its audit row.
 
+mod access_requests;
 mod creation;
+mod keeper;
+mod libraries;
 mod service_keys;
 mod sessions;
+mod staff;
+mod users;
 
 pub use self::creation::{Creation, CreationTx, Repeated};
+pub use self::libraries::{LibraryChange, LibraryFilter, NewLibrary};
 pub use self::service_keys::NewServiceKey;
+pub use self::staff::{StaffFilter, StaffUpdate};
+pub use self::users::{AddressMark, ChangeUser, NewUser};
 use crate::domain::Administrator;
 
 /// Who acts, as the audit log names them.

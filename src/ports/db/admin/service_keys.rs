@@ -17,33 +17,33 @@ pub struct NewServiceKey<'a> {
     pub name: &'a str,
     /// `read`, `support` or `admin`.
     pub scope: &'a str,
-    /// The keyed hash of its secret.
-    pub mac: &'a [u8],
+    /// The hash of its secret, sealed.
+    pub sealed: &'a [u8],
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
 impl Db {
-    /// The scope and the hash of a key that is live, of which it is noted that it was used.
+    /// The scope and the sealed hash of a key that is live, of which it is noted that it was used.
     pub async fn use_service_key(&self, id: Uuid) -> Result<Option<(String, Vec<u8>)>, PortError> {
         let row = self
             .run(|sql| {
                 let statement = sqlx::query!(
                     r#"with live as (
-                         select id, scope, secret_mac, last_used_at from auth.service_keys
+                         select id, scope, sealed_hash, last_used_at from auth.service_keys
                           where id = $1 and revoked_at is null and coalesce(expires_at > now(), true)
                        ), noted as (
                          update auth.service_keys k set last_used_at = now()
                            from live where k.id = live.id
                             and coalesce(live.last_used_at < now() - interval '1 minute', true)
                        )
-                       select scope, secret_mac from live"#,
+                       select scope, sealed_hash from live"#,
                     id,
                 );
                 Box::pin(statement.fetch_optional(sql))
             })
             .await?;
-        Ok(row.map(|row| (row.scope, row.secret_mac)))
+        Ok(row.map(|row| (row.scope, row.sealed_hash)))
     }
 
     /// The service keys, newest first, revoked ones too.
@@ -100,7 +100,7 @@ impl CreationTx {
         Ok(sqlx::query_as!(
             ServiceKeyRecord,
             "with made as (
-               insert into auth.service_keys (id, name, scope, secret_mac, expires_at) values ($1, $2, $3, $4, $5)
+               insert into auth.service_keys (id, name, scope, sealed_hash, expires_at) values ($1, $2, $3, $4, $5)
                returning id, name, scope, expires_at, revoked_at, last_used_at, created_at
              ), noted as (
                insert into auth.audit_log (actor_kind, actor_id, action, target_id, ip, agent, details)
@@ -112,7 +112,7 @@ impl CreationTx {
             key.id,
             key.name,
             key.scope,
-            key.mac,
+            key.sealed,
             key.expires_at,
             actor.kind(),
             actor.id(),

@@ -45,6 +45,7 @@ impl Letter<'_> {
             Self::AccessDecided { approved: false, .. } => Some("access_declined"),
             Self::StaffChanged { change, .. } => Some(match change {
                 StaffChange::RoleChanged { .. } => "staff_role_changed",
+                StaffChange::Granted { .. } => "staff_granted",
                 StaffChange::Removed => "staff_removed",
                 StaffChange::Suspended => "staff_suspended",
                 StaffChange::Restored { .. } => "staff_restored",
@@ -125,7 +126,7 @@ pub(super) fn context(
                     draft.role_fact(to)?;
                 }
                 StaffChange::Removed | StaffChange::Suspended => {}
-                StaffChange::Restored { role } => {
+                StaffChange::Granted { role } | StaffChange::Restored { role } => {
                     draft.role("role", role)?;
                     draft.role_fact(role)?;
                 }

@@ -1,0 +1,2 @@
+// What the console does better with a script. Each page works without it.
+'use strict';

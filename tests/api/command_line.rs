@@ -1,0 +1,3 @@
+//! The commands as a person or a script gives them: the built program against real stores.
+
+mod import;

@@ -1,0 +1,9 @@
+//! The server against clients that are slow, many, confused or hostile: on real sockets, octet by octet.
+
+mod abuse;
+mod drain;
+mod headers;
+mod http2;
+mod raw;
+mod slow;
+mod smuggling;

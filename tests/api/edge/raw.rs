@@ -1,0 +1,119 @@
+//! A client that sends what it is told, and a way to read what comes back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Long enough for any answer here, on a machine that does much else.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What every answer must say, whoever wrote it.
+pub(super) const PROTECTION: [(&str, &str); 5] = [
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    (
+        "content-security-policy",
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+    ),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
+
+/// A connection.
+pub(super) struct Raw {
+    pub(super) stream: TcpStream,
+    /// What was read past the last answer.
+    rest: Vec<u8>,
+}
+
+/// An answer of HTTP/1.1.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (known, value) = line.split_once(':')?;
+            known.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+
+    /// A refusal that was written without a handler: as well protected as any answer, and the last one.
+    #[track_caller]
+    pub(super) fn assert_refusal(&self, status: u16, code: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!((&body["code"], self.header("x-sb-error-code")), (&code.into(), Some(code)), "{self:?}");
+        assert_eq!(self.header("connection"), Some("close"), "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/json; charset=utf-8"), "{self:?}");
+        assert!(self.header("x-request-id").is_some_and(|id| id.len() == 36), "{self:?}");
+        for (name, value) in PROTECTION {
+            assert_eq!(self.header(name), Some(value), "{name}: {self:?}");
+        }
+    }
+}
+
+impl Raw {
+    pub(super) async fn to(address: &str) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), rest: Vec::new() }
+    }
+
+    /// A connection that comes from a certain address of this machine.
+    pub(super) async fn from(source: &str, address: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
+        Self { stream: socket.connect(address.parse().unwrap()).await.unwrap(), rest: Vec::new() }
+    }
+
+    /// Sends; whether the other side still takes it is not said.
+    pub(super) async fn say(&mut self, text: impl AsRef<[u8]>) {
+        let _ = self.stream.write_all(text.as_ref()).await;
+    }
+
+    /// The next answer; `None` if the connection ends without one.
+    pub(super) async fn answer(&mut self) -> Option<Answer> {
+        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer or an end in time")
+    }
+
+    async fn read_answer(&mut self) -> Option<Answer> {
+        let end = loop {
+            if let Some(end) = self.rest.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            self.read_more().await?;
+        };
+        let head = String::from_utf8(self.rest.drain(..end).collect()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let answer = Answer { status, head, body: String::new() };
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        while self.rest.len() < length {
+            self.read_more().await?;
+        }
+        let body = String::from_utf8(self.rest.drain(..length).collect()).unwrap();
+        Some(Answer { body, ..answer })
+    }
+
+    async fn read_more(&mut self) -> Option<()> {
+        self.rest.reserve(16 * 1024);
+        matches!(self.stream.read_buf(&mut self.rest).await, Ok(1..)).then_some(())
+    }
+
+    /// Whatever comes until the end.
+    pub(super) async fn all(mut self) -> Vec<u8> {
+        let rest = async { while self.read_more().await.is_some() {} };
+        tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
+        self.rest
+    }
+
+    /// Waits for the end of the connection, with nothing more before it.
+    pub(super) async fn assert_ends(self) {
+        let rest = self.all().await;
+        assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+    }
+}

@@ -1,0 +1,166 @@
+// The console: both ways in, and what people who run the server do there.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { doneWith, form, leads, path, refusedWith, send } from '../lib/chromium.js';
+import { bothWays } from '../lib/world.js';
+
+const site = 'management';
+
+export function consoleStories(world) {
+  const follow = (page, name) => leads(page, () => page.getByRole('link', { name, exact: true }).first().click());
+  const section = (page, name) => leads(page, () => page.locator('.sections').getByRole('link', { name, exact: true }).click());
+
+  describe('the console', () => {
+    bothWays('opens with a service key, which is forgotten on leaving', async (test, { script }) => {
+      const key = await world.serviceKey('read');
+      const { page } = await world.browser(test, { script });
+      await page.goto(world.at(site, '/admin/people'));
+      assert.equal(new URL(page.url()).pathname, '/admin/sign-in');
+      await send(page, '/admin/sign-in', { key: `${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}` });
+      await refusedWith(page, /unknown, revoked or past its end/);
+      await send(page, '/admin/sign-in', { key });
+      assert.equal(path(page), '/admin/people', 'it leads to where one wanted to go');
+      assert.match(await page.locator('header').innerText(), /service key.*read/s);
+      await send(page, '/admin/sign-out');
+      await doneWith(page, /left the console/);
+      await page.goto(world.at(site, '/admin'));
+      assert.equal(new URL(page.url()).pathname, '/admin/sign-in');
+    });
+
+    bothWays('opens with the sign-in of an account that has a part in administration', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      const email = await world.administrator('support');
+      await page.goto(world.at(site, '/admin'));
+      await leads(page, () => page.locator('main a[href^="/login"]').click());
+      await send(page, '/login', { email });
+      await world.enterCode(page, await world.mailbox.nthCode(email, 1));
+      assert.equal(path(page), '/admin');
+      assert.match(await page.locator('header').innerText(), new RegExp(`${email}.*support`, 's'));
+    });
+
+    bothWays('stays shut to everybody else who is signed in', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      await world.signIn(page, await world.staff('owner', await world.library('North')), { site });
+      const answer = await page.goto(world.at(site, '/admin'));
+      assert.equal(answer.status(), 403);
+      assert.match(await page.locator('main').innerText(), /no part in administration/);
+      const reader = await world.browser(test, { script });
+      await world.signIn(reader.page, await world.person());
+      assert.equal((await reader.page.goto(world.at('reader', '/admin'))).status(), 404);
+    });
+
+    bothWays('finds a person and ends a session, after asking', async (test, { script }) => {
+      const [desk, reader] = [await world.browser(test, { script }), await world.browser(test, { script })];
+      const email = world.freshAddress('lost.phone');
+      await world.signIn(reader.page, email, { redirectTo: '/account' });
+      await world.atConsole(desk.page, 'support');
+      await section(desk.page, 'People');
+      const search = desk.page.locator('form[action="/admin/people"]');
+      await search.locator('[name="email"]').fill(email.slice(0, -8));
+      await leads(desk.page, () => search.locator('button').click());
+      await follow(desk.page, email);
+      await leads(desk.page, () => desk.page.getByRole('link', { name: /^End the session at reader/ }).click());
+      await follow(desk.page, 'Leave it as it is');
+      await leads(desk.page, () => desk.page.getByRole('link', { name: /^End the session at reader/ }).click());
+      await send(desk.page, new URL(desk.page.url()).pathname);
+      await doneWith(desk.page, /session was ended/);
+      assert.match(await desk.page.locator('main').innerText(), /Signed in nowhere/);
+      await reader.page.goto(world.at('reader', '/account'));
+      assert.equal(new URL(reader.page.url()).pathname, '/login');
+    });
+
+    bothWays('bans an account and lifts the ban again', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      const email = await world.person('trouble');
+      await world.atConsole(page, 'support');
+      await page.goto(world.at(site, `/admin/people?email=${email}`));
+      await follow(page, email);
+      await follow(page, 'Ban the account');
+      await send(page, new URL(page.url()).pathname, { days: '7' });
+      await doneWith(page, /banned/);
+      assert.match(await page.locator('h1').innerText(), /banned/);
+      const lift = page.locator('form[action$="/lift-ban"]');
+      await send(page, '', {}, { form: lift });
+      await doneWith(page, /lifted/);
+    });
+
+    bothWays('decides an access request', async (test, { script }) => {
+      const [desk, newcomer] = [await world.browser(test, { script }), await world.browser(test, { script })];
+      const code = await world.library('North');
+      const email = await world.person('newcomer', { displayName: 'Grace Hopper' });
+      await world.signIn(newcomer.page, email, { site });
+      await send(newcomer.page, '/request-access', { library: code, message: 'I start on <b>Monday</b>.' });
+      await world.atConsole(desk.page, 'support');
+      await section(desk.page, 'Access requests');
+      const row = desk.page.locator('.row').filter({ hasText: email });
+      await leads(desk.page, () => row.getByRole('link', { name: /^Decide/ }).click());
+      assert.match(await desk.page.locator('main').innerText(), /I start on <b>Monday<\/b>\./);
+      const before = await world.mailbox.count(email);
+      await send(desk.page, new URL(desk.page.url()).pathname, { role: 'volunteer', note: 'Welcome!' }, { value: 'approve' });
+      await doneWith(desk.page, /approved/);
+      assert.match((await world.mailbox.nth(email, before + 1)).text, /Welcome!/);
+      await newcomer.page.goto(world.at(site, '/account'));
+      assert.match(await newcomer.page.locator('main').innerText(), /North.*Volunteer/s);
+    });
+
+    bothWays('makes a service key and revokes it', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      await world.atConsole(page, 'admin');
+      await section(page, 'Keys');
+      await send(page, '/admin/keys', { name: 'Report of the night', scope: 'read' });
+      const key = await page.locator('#new-key').inputValue();
+      const asked = () => fetch(`${world.server.url}/admin/v1/service-keys`, { headers: { authorization: `Bearer ${key}` } });
+      assert.equal((await asked()).status, 200);
+      await page.goto(world.at(site, '/admin/keys'));
+      assert.doesNotMatch(await page.content(), /doorcode_sk_/, 'it is shown again');
+      await leads(page, () => page.getByRole('link', { name: 'Revoke Report of the night' }).first().click());
+      await send(page, new URL(page.url()).pathname);
+      await doneWith(page, /revoked/);
+      assert.equal((await asked()).status, 401);
+    });
+
+    bothWays('offers what the scope allows and nothing more', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      const email = await world.person();
+      await world.atConsole(page, 'read');
+      await page.goto(world.at(site, `/admin/people?email=${email}`));
+      await follow(page, email);
+      assert.equal(await page.locator('main form, main .danger').count(), 0);
+      await section(page, 'Keys');
+      assert.equal(await form(page, '/admin/keys').count(), 0);
+    });
+  });
+
+  describe('the API reference', () => {
+    it('tries an operation out with a pasted key', async (test) => {
+      const key = await world.serviceKey('read');
+      const browser = await world.browser(test);
+      const { page } = browser;
+      await page.goto(world.at(site, '/admin/docs#listServiceKeys'));
+      const operation = page.locator('#listServiceKeys');
+      await operation.getByRole('button', { name: 'Send' }).click();
+      await operation.locator('.status').waitFor();
+      assert.match(await operation.locator('.answer').innerText(), /^401/);
+      await page.getByLabel('Service key', { exact: true }).fill(key);
+      await operation.getByLabel('limit').fill('1');
+      await operation.getByRole('button', { name: 'Send' }).click();
+      await operation.locator('.status.good').waitFor();
+      assert.match(await operation.locator('.answer').innerText(), /"scope": "/);
+      assert.doesNotMatch(page.url() + (await browser.cookies()).join(), /doorcode_sk_/);
+      assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0);
+      await page.reload();
+      assert.equal(await page.getByLabel('Service key', { exact: true }).inputValue(), '', 'the key is kept');
+    });
+
+    it('can be read without a script', async (test) => {
+      const { page } = await world.browser(test, { script: false });
+      await page.goto(world.at(site, '/admin/docs'));
+      await page.locator('#revokeServiceKey summary').click();
+      assert.match(await page.locator('#revokeServiceKey').innerText(), /needs the scope admin/);
+      assert.equal(await page.getByRole('button', { name: 'Send' }).count(), 0, 'a button that does nothing');
+      await page.goto(world.at(site, '/admin/docs/public'));
+      assert.match(await page.locator('main').innerText(), /\/auth\/v1\/otp/);
+    });
+  });
+}

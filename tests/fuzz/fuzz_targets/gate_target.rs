@@ -1,0 +1,7 @@
+#![no_main]
+
+#[path = "../invariants.rs"]
+#[expect(dead_code, reason = "each target tries one rule")]
+mod invariants;
+
+libfuzzer_sys::fuzz_target!(|text: &str| invariants::gate_target(text));
