@@ -3,6 +3,7 @@
 //! Commands of administrators work through the admin API, at a server or in this process, and know nothing that it does
 //! not say. The others work on configuration, files and stores.
 
+mod audit;
 mod banner;
 mod database;
 mod desk;
@@ -71,6 +72,9 @@ enum Command {
     Session(Remote<user::SessionCommand>),
     /// What the admin API is called with
     ServiceKey(Remote<service_key::ServiceKeyCommand>),
+    /// The log of what happened
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Take over people from another system
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -133,6 +137,7 @@ pub(crate) fn main() -> ExitCode {
         Command::User(group) => run(group.work(file, json, user::UserCommand::run)),
         Command::Session(group) => run(group.work(file, json, user::SessionCommand::run)),
         Command::ServiceKey(group) => run(group.work(file, json, service_key::ServiceKeyCommand::run)),
+        Command::Audit(command) => with_config(file, |config| command.run(&config, json)),
         Command::Import(command) => with_config(file, |config| run(command.run(config, json))),
         Command::Export(command) => with_config(file, |config| run(command.run(config, json))),
         Command::Key(command) => with_config(file, |config| command.run(config, json)),
