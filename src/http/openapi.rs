@@ -22,6 +22,8 @@ pub fn document(flows: &SharedFlows) -> String {
     let described = auth::api(flows).description(DESCRIPTION).license("MIT OR Apache-2.0").server("/");
     let parts = [(auth::PATH, described.spec()), (library::PATH, library::api(flows).spec())];
     let mut document = merge(&parts);
+    // Nobody is signed in: the framework describes the object that there is otherwise.
+    document["components"]["schemas"]["PageSession"]["nullable"] = true.into();
     complete(&mut document);
     document.to_string()
 }
@@ -47,13 +49,14 @@ pub(super) fn complete(document: &mut Value) {
 /// own cannot say it (OpenAPI 3.0.3 §4.7.24.1).
 fn describe_properties(schema: &mut Value) {
     let required = schema["required"].as_array().cloned().unwrap_or_default();
-    for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+    for (name, property) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+    {
         let optional = !required.iter().any(|one| one == name) && property["default"].is_null();
         if optional && property["type"].is_string() {
             property["nullable"] = true.into();
         }
         // The framework says the description twice, and generators take the second time for a type.
-        if let Some(all) = property["allOf"].as_array_mut() {
+        if let Some(all) = property.get_mut("allOf").and_then(Value::as_array_mut) {
             all.retain(|part| !part["$ref"].is_null());
         }
     }

@@ -16,8 +16,8 @@ export interface Task {
 }
 
 /** The answer of a call that has to succeed. */
-function expectData<T>(answer: { data?: T; error?: { code: string } }): T {
-  if (answer.data === undefined) throw new Error(answer.error?.code ?? 'no answer');
+function expectData<T>(answer: { data?: T; error?: unknown }): T {
+  if (answer.data === undefined) throw new Error(JSON.stringify(answer.error));
   return answer.data;
 }
 
