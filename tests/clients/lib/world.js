@@ -70,7 +70,7 @@ export class World {
       EMAIL: person.email,
       USER_ID: person.id,
       ACCESS_TOKEN: person.token,
-      LIBRARY: `LIB${randomBytes(3).toString('hex')}`.toUpperCase(),
+      LIBRARY: `central-${randomBytes(3).toString('hex')}`,
     };
   }
 
