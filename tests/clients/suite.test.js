@@ -94,5 +94,5 @@ function python(args, { env = {}, paths = [] } = {}) {
 /** What every client does, as the audit log has it: newest first. */
 function assertTold(events) {
   const own = events.filter((event) => event.startsWith('service_key '));
-  assert.deepEqual(own, ['service_key staff_granted', 'service_key session_revoked'], events.join(', '));
+  assert.deepEqual(own, ['service_key staff_added', 'service_key session_revoked'], events.join(', '));
 }
