@@ -3,6 +3,7 @@
 //! Commands of administrators work through the admin API, at a server or in this process, and know nothing that it does
 //! not say. The others work on configuration, files and stores.
 
+mod audit;
 mod banner;
 mod database;
 mod desk;
@@ -11,6 +12,7 @@ mod exit;
 mod export;
 mod import;
 mod key;
+mod library;
 mod output;
 mod preview;
 mod progress;
@@ -69,6 +71,12 @@ enum Command {
     User(Remote<user::UserCommand>),
     /// Who is signed in where
     Session(Remote<user::SessionCommand>),
+    /// The platform's libraries
+    Library(Remote<library::LibraryCommand>),
+    /// Who works at which library
+    Staff(Remote<library::StaffCommand>),
+    /// Who wants to work at which library
+    AccessRequest(Remote<library::AccessRequestCommand>),
     /// What the admin API is called with
     ServiceKey(Remote<service_key::ServiceKeyCommand>),
     /// Take over people from another system
@@ -77,9 +85,12 @@ enum Command {
     /// Write everything of a kind to a file
     #[command(subcommand)]
     Export(export::ExportCommand),
-    /// Look after the keys
-    #[command(subcommand)]
-    Key(key::KeyCommand),
+    /// What tokens are signed with, and what everything at rest is encrypted under
+    Key(Remote<key::KeyCommand>),
+    /// What happened
+    Audit(Remote<audit::AuditCommand>),
+    /// How much happened
+    Figures(Alone<audit::Figures>),
     /// Look at the mails
     #[command(subcommand)]
     Mail(preview::MailCommand),
@@ -103,19 +114,37 @@ struct Remote<C: Subcommand> {
     command: C,
 }
 
+/// A command that works through the admin API and is no group.
+#[derive(clap::Args)]
+struct Alone<C: clap::Args> {
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    command: C,
+}
+
 impl<C: Subcommand> Remote<C> {
-    /// Opens the way to the API, works, and closes it again.
     async fn work(
         self,
         config: Option<&Path>,
         json: bool,
         run: impl AsyncFnOnce(C, &Desk) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let desk = self.access.open(config, json).await?;
-        let outcome = run(self.command, &desk).await;
-        desk.close().await;
-        outcome
+        work(self.access, config, json, async |desk: &Desk| run(self.command, desk).await).await
     }
+}
+
+/// Opens the way to the API, works, and closes it again.
+async fn work(
+    access: Access,
+    config: Option<&Path>,
+    json: bool,
+    run: impl AsyncFnOnce(&Desk) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let desk = access.open(config, json).await?;
+    let outcome = run(&desk).await;
+    desk.close().await;
+    outcome
 }
 
 /// Does what the arguments say.
@@ -132,10 +161,20 @@ pub(crate) fn main() -> ExitCode {
         }),
         Command::User(group) => run(group.work(file, json, user::UserCommand::run)),
         Command::Session(group) => run(group.work(file, json, user::SessionCommand::run)),
+        Command::Library(group) => run(group.work(file, json, library::LibraryCommand::run)),
+        Command::Staff(group) => run(group.work(file, json, library::StaffCommand::run)),
+        Command::AccessRequest(group) => run(group.work(file, json, library::AccessRequestCommand::run)),
         Command::ServiceKey(group) => run(group.work(file, json, service_key::ServiceKeyCommand::run)),
         Command::Import(command) => with_config(file, |config| run(command.run(config, json))),
         Command::Export(command) => with_config(file, |config| run(command.run(config, json))),
-        Command::Key(command) => with_config(file, |config| command.run(config, json)),
+        Command::Key(group) if group.command.is_about_rest() => {
+            with_config(file, |config| key::rewrap_all(config, json))
+        }
+        Command::Key(group) => run(group.work(file, json, key::KeyCommand::run)),
+        Command::Audit(group) => run(group.work(file, json, audit::AuditCommand::run)),
+        Command::Figures(Alone { access, command }) => {
+            run(work(access, file, json, async |desk: &Desk| command.run(desk).await))
+        }
         Command::Mail(command) => finish(command.run()),
         Command::Pages(command) => finish(command.run()),
         Command::Openapi(document) => with_config(file, |config| run(document.run(config))),
