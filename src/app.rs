@@ -272,7 +272,7 @@ pub async fn migrate(config: &Config) -> Result<(), StartError> {
     outcome
 }
 
-/// Encrypts everything at rest under the newest master secret; see [`flows::rewrap`].
+/// Encrypts everything at rest under the newest master secret; how, `flows::rewrap` says.
 ///
 /// # Errors
 /// A [`StartError`].

@@ -34,7 +34,8 @@ pub use mail::{MailConfig, MailTransport, SmtpTls};
 pub use master::{MASTER_BYTES, MasterSecretError, decode_master_secret};
 pub use problems::{Problem, Problems};
 pub use sections::{
-    CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat, SecretsConfig, ServerConfig,
+    AdminConfig, CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat, SecretsConfig,
+    ServerConfig,
 };
 pub use sites::SiteConfig;
 pub use stores::{DatabaseConfig, RedisConfig};
@@ -59,6 +60,8 @@ pub struct Config {
     pub codes: CodesConfig,
     /// How often an address or a client may ask.
     pub limits: LimitsConfig,
+    /// What administrators may do.
+    pub admin: AdminConfig,
     /// How mail is sent.
     pub mail: MailConfig,
     /// The enabled sites by name; at least one.
@@ -115,6 +118,7 @@ impl Config {
             redis: layers.read("redis", RedisConfig::read),
             codes: layers.read("codes", CodesConfig::read),
             limits: layers.read("limits", LimitsConfig::read),
+            admin: layers.read("admin", AdminConfig::read),
             mail: layers.read("mail", MailConfig::read),
             sites: names
                 .iter()

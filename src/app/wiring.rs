@@ -160,6 +160,7 @@ pub(super) fn flows(
         clock,
         code_life: Duration::from_secs(config.codes.ttl_secs),
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
+        may_generate_links: config.admin.generate_link,
         unfinished: TaskTracker::new(),
         outbox_filled: Notify::new(),
         draining: CancellationToken::new(),

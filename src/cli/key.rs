@@ -1,6 +1,6 @@
 //! `key`: the keys that tokens are signed with, and the master secret that they are kept under.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -8,13 +8,14 @@ use doorcode::app;
 use doorcode::config::Config;
 use doorcode::flows::{RewrapReport, Rewrapped};
 use doorcode::telemetry;
-use serde_json::json;
-
+use indicatif::ProgressBar;
 use poem::http::Method;
+use serde_json::json;
 
 use super::desk::{Desk, Length};
 use super::exit::{Usage, finish, run};
 use super::output::Column;
+use super::progress::grouped;
 use super::transport::Call;
 
 /// What can be done with keys.
@@ -93,16 +94,16 @@ const UNREADABLE: &str = "some of it opens under no master secret that was given
 
 async fn rewrap(config: Config, as_json: bool) -> anyhow::Result<bool> {
     let _telemetry = telemetry::start(&config.log);
-    let on_terminal = std::io::stderr().is_terminal();
+    let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
     let mut progress = |what: &'static str, done: u64| {
-        if on_terminal {
-            eprint!("\r{what}: {done} ");
-            let _ = std::io::stderr().flush();
+        if let Some(bar) = &bar {
+            bar.set_message(format!("{what}: {}", grouped(done)));
+            bar.tick();
         }
     };
     let report = app::rewrap(&config, &mut progress).await?;
-    if on_terminal {
-        eprintln!();
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
     }
     if as_json {
         println!("{:#}", as_object(&report));
