@@ -174,6 +174,16 @@ words! {
         UsersImported = "users_imported",
         /// Everybody's account was written out.
         UsersExported = "users_exported",
+        /// An administrator lets no mail go to an address.
+        MailSuppressed = "mail_suppressed",
+        /// An administrator lets mail go to an address again.
+        MailSuppressionLifted = "mail_suppression_lifted",
+        /// A mail server refused an address twice within a day: it gets no mail for the next one.
+        MailAddressSuspected = "mail_address_suspected",
+        /// A mail was not sent, because its address gets none.
+        MailDropped = "mail_dropped",
+        /// An administrator had a mail tried again.
+        MailRetried = "mail_retried",
         /// A signing key was made and is published.
         SigningKeyMade = "signing_key_made",
         /// An administrator wants the next signing key to sign as soon as it may.

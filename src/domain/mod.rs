@@ -19,6 +19,7 @@ pub mod keys;
 mod library;
 mod locale;
 pub mod look;
+mod mail;
 mod pkce;
 mod profile;
 mod session;
@@ -50,6 +51,7 @@ pub use library::{
 };
 pub use locale::Locale;
 pub use look::{Color, Logo, Look, READABLE};
+pub use mail::{MailFailure, MailFailureRecord, MailQueue, MailSuppression};
 pub use pkce::{CodeChallenge, CodeChallengeError};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
 use super::MailWorkers;
 use super::library::{LibraryMail, StaffNews};
-use crate::domain::{EmailAddress, Locale, Role, Site};
+use super::mail_failures::About;
+use crate::domain::{EmailAddress, Locale, MailFailure, Role, Site};
 use crate::ports::PortError;
 use crate::ports::db::{OutboxMail, Recipient};
 use crate::ports::mail::templates::{Brand, Letter, StaffChange};
-use crate::telemetry::{MailTry, Queue};
+use crate::telemetry::{MailTry, Queue, traces};
 
 /// How long a taken mail is kept from other workers: longer than any one try takes.
 const LEASE: Duration = Duration::from_secs(120);
@@ -28,7 +30,8 @@ impl MailWorkers {
             match self.flows.db.take_mail(LEASE).await {
                 Ok(Some(mail)) => {
                     let Ok(_permit) = sending.acquire().await else { return };
-                    if let Err(error) = self.deliver_from_outbox(&mail).await {
+                    let span = traces::mail_try(Queue::Outbox);
+                    if let Err(error) = self.deliver_from_outbox(&mail).instrument(span).await {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
                             "a mail stays in the outbox"
@@ -60,12 +63,14 @@ impl MailWorkers {
             );
             return self.drop_mail(mail).await;
         };
-        let Some(site) = self.flows.sites.find(&job.site).filter(|_| mail.age_secs < MOST_AGE_SECS) else {
-            tracing::warn!(site = job.site, "a mail in the outbox was too old, or its site is gone: dropped");
+        let Some(site) = self.flows.sites.find(&job.site) else {
+            tracing::warn!(site = job.site, "a mail in the outbox is of a site that is gone: dropped");
             return self.drop_mail(mail).await;
         };
+        let is_old = mail.age_secs >= MOST_AGE_SECS;
         let recipient = match &job.mail {
             // One entry for each who may decide, so that one of them who cannot be reached holds up nobody.
+            LibraryMail::AccessRequested { to: None, .. } if is_old => None,
             LibraryMail::AccessRequested { library_id, to: None, .. } => {
                 let each = db.access_request_deciders(*library_id).await?;
                 let sealed = each
@@ -96,6 +101,12 @@ impl MailWorkers {
             },
         };
         match recipient {
+            Some(recipient) if is_old => {
+                tracing::warn!(site = job.site, "a mail in the outbox was too old: dropped");
+                let about = About::in_outbox(mail, &job.mail);
+                self.flows.note_failure(site, &recipient.email, &about, MailFailure::Expired).await;
+                self.drop_mail(mail).await
+            }
             Some(recipient) => self.send_from_outbox(mail, &job.mail, site, &recipient).await,
             // The account is gone, and with it whoever wanted to know.
             None => self.drop_mail(mail).await,
@@ -129,7 +140,7 @@ impl MailWorkers {
                 return self.drop_mail(mail).await;
             }
         };
-        let outcome = self.hand_over(site, &recipient.email, &rendered).await;
+        let outcome = self.hand_over(site, &recipient.email, &rendered, &About::in_outbox(mail, job)).await;
         self.flows.metrics.mail.tried(Queue::Outbox, outcome);
         if outcome != MailTry::Retried {
             return db.finish_mail(mail.id).await;

@@ -22,6 +22,7 @@ mod housekeeping;
 mod import_users;
 mod invitations;
 mod library;
+mod mail_failures;
 mod profile;
 mod prove_email;
 mod refresh;

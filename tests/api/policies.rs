@@ -364,6 +364,27 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.mail_failures",
+            [
+                "select * from auth.mail_failures".into(),
+                "insert into auth.mail_failures (site, mail, reason, address_tag, domain)
+                 values ('x', 'x', 'refused', substring(sha256('x') for 16), 'x')"
+                    .into(),
+                "update auth.mail_failures set reason = 'expired'".into(),
+                "delete from auth.mail_failures".into(),
+            ],
+        ),
+        (
+            "auth.mail_suppressions",
+            [
+                "select * from auth.mail_suppressions".into(),
+                "insert into auth.mail_suppressions (address_tag, domain) values (substring(sha256('y') for 16), 'x')"
+                    .into(),
+                "update auth.mail_suppressions set note = 'x'".into(),
+                "delete from auth.mail_suppressions".into(),
+            ],
+        ),
+        (
             "auth.mail_outbox",
             [
                 "select * from auth.mail_outbox".into(),
@@ -399,6 +420,9 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');
+             insert into auth.mail_failures (site, mail, reason, address_tag, domain)
+                 values ('x', 'x', 'refused', substring(sha256('x') for 16), 'x');
+             insert into auth.mail_suppressions (address_tag, domain) values (substring(sha256('x') for 16), 'x');
              insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
              insert into auth.imports (source) values (sha256('x'));

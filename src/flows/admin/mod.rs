@@ -8,6 +8,7 @@ mod by_number;
 mod figures;
 mod libraries;
 mod links;
+mod mail;
 mod once;
 mod service_keys;
 mod service_role;

@@ -10,6 +10,7 @@ mod creation;
 mod errors;
 mod figures;
 mod libraries;
+mod mail;
 mod service_keys;
 mod service_role;
 mod sessions;
@@ -31,6 +32,7 @@ pub(super) use self::caller::{Admin, Needs, Read, Support};
 pub(super) use self::errors::insufficient_scope;
 use self::figures::FiguresApi;
 use self::libraries::LibrariesApi;
+use self::mail::MailApi;
 use self::service_keys::ServiceKeysApi;
 use self::service_role::ServiceRoleApi;
 use self::sessions::SessionsApi;
@@ -55,6 +57,7 @@ type Parts = (
     LibrariesApi,
     StaffApi,
     AccessRequestsApi,
+    MailApi,
     AuditApi,
     FiguresApi,
     SigningKeysApi,
@@ -70,6 +73,7 @@ fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
         LibrariesApi { flows: shared() },
         StaffApi { flows: shared() },
         AccessRequestsApi { flows: shared() },
+        MailApi { flows: shared() },
         AuditApi { flows: shared() },
         FiguresApi { flows: shared() },
         SigningKeysApi { flows: shared() },

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
-    QueueStanding, QueuedMail,
+    QueueLook, QueueStanding, QueuedMail,
 };
 use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::clock::Clock;
@@ -37,8 +37,8 @@ struct Held {
     site_mails: HashMap<String, (DateTime<Utc>, u32)>,
     once: HashMap<(AddressTag, String), DateTime<Utc>>,
     mail: VecDeque<QueuedMail>,
-    /// When each mail was queued that waits or is being sent.
-    unfinished_mail: BTreeMap<u64, DateTime<Utc>>,
+    /// Each mail that waits or is being sent, and when it was queued.
+    unfinished_mail: BTreeMap<u64, (DateTime<Utc>, Vec<u8>)>,
     mails_so_far: u64,
     next_sweep: Option<DateTime<Utc>>,
 }
@@ -113,7 +113,7 @@ impl MemoryCodes {
         );
         held.mails_so_far += 1;
         let number = held.mails_so_far;
-        held.unfinished_mail.insert(number, now);
+        held.unfinished_mail.insert(number, (now, job.to_vec()));
         held.mail.push_back(QueuedMail { job: job.to_vec(), partition: 0, id: number.to_string() });
         drop(held);
         self.mail_came.notify_one();
@@ -299,7 +299,18 @@ impl MemoryCodes {
         let oldest = held.unfinished_mail.first_key_value();
         QueueStanding {
             depth: held.unfinished_mail.len() as u64,
-            oldest_age: oldest.and_then(|(_, at)| (now - *at).to_std().ok()).unwrap_or_default(),
+            oldest_age: oldest.and_then(|(_, (at, _))| (now - *at).to_std().ok()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn look_at_mail(&self, most: u16) -> QueueLook {
+        let held = self.lock();
+        let waiting = held.unfinished_mail.len() as u64;
+        QueueLook {
+            waiting,
+            in_hand: waiting.saturating_sub(held.mail.len() as u64),
+            oldest_at: held.unfinished_mail.first_key_value().map(|(_, (at, _))| *at),
+            jobs: held.unfinished_mail.values().take(most.into()).map(|(_, job)| job.clone()).collect(),
         }
     }
 

@@ -8,6 +8,7 @@ mod redis;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use self::memory::MemoryCodes;
@@ -198,6 +199,19 @@ pub struct QueueStanding {
     pub oldest_age: Duration,
 }
 
+/// What is in the mail queue.
+#[derive(Debug, Clone, Default)]
+pub struct QueueLook {
+    /// Mails that have not left.
+    pub waiting: u64,
+    /// How many of them a worker has.
+    pub in_hand: u64,
+    /// When the oldest was queued.
+    pub oldest_at: Option<DateTime<Utc>>,
+    /// The oldest of them, sealed.
+    pub jobs: Vec<Vec<u8>>,
+}
+
 /// How long a taken mail is kept from other workers. A worker that still has it [renews](Codes::mail_renew) earlier.
 pub const MAIL_LEASE: Duration = Duration::from_secs(60);
 
@@ -354,6 +368,14 @@ impl Codes {
         match self {
             Self::Memory(store) => Ok(store.queue()),
             Self::Redis(store) => store.queue().await,
+        }
+    }
+
+    /// What is in the mail queue, over all replicas, with at most so many of its oldest mails.
+    pub async fn look_at_mail(&self, most: u16) -> Result<QueueLook, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.look_at_mail(most)),
+            Self::Redis(store) => store.look_at_mail(most).await,
         }
     }
 

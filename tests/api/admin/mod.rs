@@ -3,6 +3,7 @@
 mod audit;
 mod figures;
 mod libraries;
+mod mail;
 mod service_keys;
 mod sessions;
 mod signing_keys;

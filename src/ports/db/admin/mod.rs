@@ -5,6 +5,7 @@ mod creation;
 mod figures;
 mod keeper;
 mod libraries;
+mod mail;
 mod service_keys;
 mod sessions;
 mod staff;
