@@ -364,3 +364,17 @@ mod tests {
         }
     }
 }
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// Whether administrators may take codes and links of accounts into their own hands.
+    /// `DOORCODE__ADMIN__GENERATE_LINK`.
+    pub generate_link: bool,
+}
+
+impl AdminConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self { generate_link: from.flag("generate_link") }
+    }
+}

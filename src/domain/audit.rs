@@ -162,6 +162,12 @@ words! {
         UserChanged = "user_changed",
         /// An administrator deleted an account.
         UserRemoved = "user_removed",
+        /// An administrator invited somebody to an account.
+        UserInvited = "user_invited",
+        /// An administrator got a code and a link of an account into their own hands.
+        LinkGenerated = "link_generated",
+        /// A token of the role `service_role` was made.
+        ServiceRoleTokenMade = "service_role_token_made",
         /// An administrator lifted the limits on guesses and mails of an address.
         UserUnlocked = "user_unlocked",
         /// Accounts were taken over from elsewhere; one row a batch, since a batch is what is kept or not.

@@ -12,6 +12,7 @@ mod destination;
 mod device;
 mod email;
 pub mod fields;
+mod figures;
 mod gate;
 mod import;
 pub mod keys;
@@ -28,6 +29,7 @@ pub mod words;
 
 pub use account::{
     Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
+    AuditEntry, AuditQuestion, Ban, NumberedPage,
 };
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction, AuditCursor, AuditFilter, AuditPart, AuditRecord};
@@ -36,6 +38,7 @@ pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
+pub use figures::{Figure, HourCount, Hours, SiteFigures};
 pub use gate::{
     Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
 };

@@ -50,15 +50,21 @@ impl Flows {
         Ok(None)
     }
 
-    /// Claims the proof of a mailed sign-in link.
-    pub(super) async fn claim_link(&self, site: &Site, text: &str) -> Result<Option<Claim>, PortError> {
+    /// Claims the proof of a link, for the first of these purposes that it fits.
+    pub(super) async fn claim_link(
+        &self,
+        site: &Site,
+        slots: &[Slot],
+        text: &str,
+    ) -> Result<Option<(Slot, Claim)>, PortError> {
         let Some(link) = LinkToken::parse(text) else { return Ok(None) };
-        let slot = Slot::SignIn;
-        for mac in self.keys.link_macs(&site.id, slot, &link.secret) {
-            let (address, proof) = (link.address, Proof::Link(&mac));
-            let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
-            if claim.is_some() {
-                return Ok(claim);
+        for &slot in slots {
+            for mac in self.keys.link_macs(&site.id, slot, &link.secret) {
+                let (address, proof) = (link.address, Proof::Link(&mac));
+                let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
+                if let Some(claim) = claim {
+                    return Ok(Some((slot, claim)));
+                }
             }
         }
         Ok(None)

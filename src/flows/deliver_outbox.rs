@@ -83,11 +83,19 @@ impl MailWorkers {
                 db.find_recipient(*user).await?
             }
             // Also where the account has gone since: the old owner may hear of it nowhere else.
-            LibraryMail::AddressChanged { user, email } => {
+            LibraryMail::AddressChanged { user, email, .. } => {
                 let owner = db.find_recipient(*user).await?;
                 let locale = owner.and_then(|owner| owner.locale);
                 EmailAddress::parse(email).ok().map(|email| Recipient { email, locale })
             }
+            // Only while the account still has the address.
+            LibraryMail::AccountInvitation { email, .. } => match EmailAddress::parse(email) {
+                Ok(email) => db
+                    .find_account_for_mail(&email)
+                    .await?
+                    .map(|account| Recipient { email, locale: account.locale }),
+                Err(_) => None,
+            },
         };
         match recipient {
             Some(recipient) => self.send_from_outbox(mail, &job.mail, site, &recipient).await,
@@ -142,6 +150,7 @@ impl MailWorkers {
             LibraryMail::Invitation { token, .. } => {
                 (self.flows.sites.sign_up_site().unwrap_or(site), format!("/invitations/{token}"))
             }
+            LibraryMail::AccountInvitation { token, .. } => return invitation_link(site, token),
             LibraryMail::AccessRequested { .. } if site.look.pages => (site, "/access-requests".to_owned()),
             LibraryMail::AccessDecided { role: Some(_), .. } if site.look.pages => {
                 (site, "/libraries".to_owned())
@@ -149,6 +158,18 @@ impl MailWorkers {
             _ => return site.url.clone(),
         };
         site.url.join(&page).unwrap_or_else(|_| site.url.clone())
+    }
+}
+
+/// The page that asks before it opens the account: the site's own, or ours; without either, the site.
+fn invitation_link(site: &Site, token: &str) -> Url {
+    let ours = || site.hosted_confirm_page().filter(|_| site.look.pages);
+    match site.confirm_page().or_else(ours) {
+        Some(mut page) => {
+            page.query_pairs_mut().append_pair("token_hash", token).append_pair("type", "invite");
+            page
+        }
+        None => site.url.clone(),
     }
 }
 
@@ -179,7 +200,12 @@ fn letter<'a>(job: &'a LibraryMail, link: &'a Url) -> Letter<'a> {
             note: note.as_deref(),
             link,
         },
-        LibraryMail::AddressChanged { .. } => Letter::AddressChanged,
+        LibraryMail::AddressChanged { by_administrator, .. } => {
+            Letter::AddressChanged { by_administrator: *by_administrator }
+        }
+        LibraryMail::AccountInvitation { expires_at, .. } => {
+            Letter::AccountInvitation { link, expires_at: *expires_at }
+        }
         LibraryMail::StaffChanged { library, change, .. } => {
             let change = match change {
                 StaffNews::Role { from, to } => StaffChange::RoleChanged { from, to },

@@ -49,8 +49,8 @@ use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
 pub use self::admin::{
-    AdminCaller, AdminError, LibraryPlan, MadeServiceKey, Person, Request as AdminRequest, ServiceKeyPlan,
-    StaffPlan,
+    AdminCaller, AdminError, GenerateLink, GeneratedLink, LibraryPlan, LinkKind, MadeServiceKey,
+    MadeServiceRoleToken, Person, Request as AdminRequest, ServiceKeyPlan, StaffPlan,
 };
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
@@ -117,6 +117,8 @@ pub struct Flows {
     pub code_life: Duration,
     /// Least time between two codes: what the page counts down.
     pub send_gap: Duration,
+    /// Whether administrators may take codes and links of accounts into their own hands.
+    pub may_generate_links: bool,
     /// Work that must come to its end even if the client has gone; a graceful stop waits for it.
     pub unfinished: TaskTracker,
     /// Rung when a mail was put into the outbox.

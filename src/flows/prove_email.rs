@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::change_email::EmailChangeContext;
 use super::library::{LibraryMail, OutboxJob};
-use super::{Flows, OpenedSession, SignedIn, VerifyCodeError, Visitor};
-use crate::domain::{EmailAddress, SignInCode, Site, Slot, UserId};
+use super::{Flows, OpenedSession, Presented, SignedIn, VerifyCodeError, Visitor};
+use crate::domain::{EmailAddress, Site, Slot, UserId};
 use crate::ports::codes::{Claim, ClaimEnd};
 use crate::ports::db::{ProveEmail, ProvenEmail};
 use crate::ports::limits::Act;
@@ -16,10 +16,8 @@ use crate::ports::{Dependency, PortError};
 pub struct ProveEmailChange {
     /// The site it is presented on.
     pub site: Arc<Site>,
-    /// The address that got the code, whichever of the two it is.
-    pub email: EmailAddress,
-    /// `None` where the text cannot be a code: that is no guess.
-    pub code: Option<SignInCode>,
+    /// A code beside the address that got it, whichever of the two it is; or the proof of a link.
+    pub presented: Presented,
     /// Who presents it.
     pub visitor: Visitor,
 }
@@ -68,14 +66,20 @@ impl Flows {
         self: Arc<Self>,
         ask: ProveEmailChange,
     ) -> Result<EmailChangeStep, ProveEmailError> {
-        let code = ask.code.as_ref().ok_or(VerifyCodeError::Rejected)?;
+        let slots = [Slot::EmailChangeCurrent, Slot::EmailChangeNew];
         // Who types does not say which of the two addresses it is. Where only one code waits, only that one is guessed at.
         let mut found = None;
-        for slot in [Slot::EmailChangeCurrent, Slot::EmailChangeNew] {
-            if let Some(claim) = self.claim_code(&ask.site, slot, &ask.email, None, code).await? {
-                found = Some((slot, claim));
-                break;
+        match &ask.presented {
+            Presented::Code(_, None) => {}
+            Presented::Code(email, Some(code)) => {
+                for slot in slots {
+                    if let Some(claim) = self.claim_code(&ask.site, slot, email, None, code).await? {
+                        found = Some((slot, claim));
+                        break;
+                    }
+                }
             }
+            Presented::Link(text) => found = self.claim_link(&ask.site, &slots, text).await?,
         }
         let (slot, claim) = found.ok_or(VerifyCodeError::Rejected)?;
         let proven = self.prove_claimed(&ask, slot, &claim).await;
@@ -115,7 +119,11 @@ impl Flows {
             EmailAddress::parse(text).map_err(|error| PortError::unexpected(Dependency::CodeStore, error))
         };
         let (current, new) = (address(&context.current)?, address(&context.new)?);
-        let mail = LibraryMail::AddressChanged { user: context.user, email: context.current.clone() };
+        let mail = LibraryMail::AddressChanged {
+            user: context.user,
+            email: context.current.clone(),
+            by_administrator: false,
+        };
         let notice = OutboxJob { site: ask.site.id.clone(), mail };
         let proven = ProveEmail {
             user: UserId(context.user),

@@ -26,7 +26,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 30] = files![
+const FILES: [(&str, &str); 32] = files![
     "layout.html",
     "parts.html",
     "login.html",
@@ -56,6 +56,8 @@ const FILES: [(&str, &str); 30] = files![
     "console/libraries.html",
     "console/library.html",
     "console/keys.html",
+    "console/signing_keys.html",
+    "console/audit.html",
     "console/reference.html",
 ];
 

@@ -169,17 +169,19 @@ impl MemoryCodes {
         let now = self.clock.now();
         let mut held = self.lock();
         held.sweep(now);
+        let key = (proof.tag, proof.site.to_owned(), proof.slot);
+        let lease = held.challenges.remove(&key).and_then(|challenge| challenge.lease);
         held.challenges.insert(
-            (proof.tag, proof.site.to_owned(), proof.slot),
+            key,
             Challenge {
                 id: proof.challenge,
-                kind: None,
-                mac: String::new(),
+                kind: proof.short_mac.map(|_| CodeKind::Short),
+                mac: proof.short_mac.unwrap_or_default().to_owned(),
                 link_mac: proof.link_mac.to_owned(),
                 context: proof.context.to_vec(),
                 tries: 0,
                 expires_at: now + proof.life,
-                lease: None,
+                lease,
             },
         );
     }

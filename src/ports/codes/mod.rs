@@ -90,7 +90,7 @@ pub struct CountSend<'a> {
     pub site_mails_per_hour: u32,
 }
 
-/// A proof that nobody is mailed, to be kept as a code is: claimed by its link's secret alone.
+/// A proof that we do not mail, to be kept as a code is: claimed by its link's secret, and by a short code if it has one.
 #[derive(Debug, Clone)]
 pub struct KeepProof<'a> {
     /// What names the secret.
@@ -103,6 +103,8 @@ pub struct KeepProof<'a> {
     pub challenge: ChallengeId,
     /// Keyed hash of the secret.
     pub link_mac: &'a str,
+    /// Keyed hash of a short code that proves the same.
+    pub short_mac: Option<&'a str>,
     /// Sealed: what claiming it needs to know.
     pub context: &'a [u8],
     /// How long it is kept.
@@ -226,7 +228,7 @@ impl Codes {
         }
     }
 
-    /// Keeps a proof that is not mailed, in place of any earlier one of its name.
+    /// Keeps a proof that we do not mail, in place of any earlier one of its name.
     pub async fn keep(&self, proof: &KeepProof<'_>) -> Result<(), PortError> {
         match self {
             Self::Memory(store) => {

@@ -151,7 +151,9 @@ impl RedisCodes {
             .arg(proof.challenge.0.to_string())
             .arg(proof.link_mac)
             .arg(proof.context)
-            .arg(millis(proof.life));
+            .arg(millis(proof.life))
+            .arg(if proof.short_mac.is_some() { "short" } else { "none" })
+            .arg(proof.short_mac.unwrap_or_default());
         self.timed(StoreCall::Keep, call.invoke_async::<()>(&mut self.shared.clone())).await
     }
 

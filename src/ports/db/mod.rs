@@ -45,8 +45,8 @@ use tracing::Instrument as _;
 
 pub use accounts::{AccountForMail, UserChange};
 pub use admin::{
-    Actor, AddressMark, ChangeUser, Creation, CreationTx, LibraryChange, LibraryFilter, NewLibrary,
-    NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
+    Actor, AddressMark, ChangeUser, Creation, CreationTx, InviteUser, LibraryChange, LibraryFilter,
+    LiveServiceKey, NewLibrary, NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
 };
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};

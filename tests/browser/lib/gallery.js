@@ -198,6 +198,14 @@ export async function consoleAtWork(world, open, look) {
   await look('console-keys', page);
   await send(page, '/admin/keys', { name: 'Nightly report', scope: 'read', ends_on: '2030-12-31' });
   await look('console-keys-made', page);
+  await at(page, '/admin/signing-keys');
+  await look('console-signing-keys', page);
+  await at(page, '/admin/audit-log');
+  await look('console-audit', page);
+  await at(page, '/admin/audit-log?action=nothing_of_the_kind');
+  await look('console-audit-error', page);
+  await at(page, '/admin?span=week');
+  await look('console-overview-week', page);
   await at(page, '/admin/docs#createServiceKey');
   await look('console-reference', page);
   await at(visitor, '/admin');
