@@ -35,7 +35,7 @@ pub use master::{MASTER_BYTES, MasterSecretError, decode_master_secret};
 pub use problems::{Problem, Problems};
 pub use sections::{
     AdminConfig, CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat, SecretsConfig,
-    ServerConfig,
+    ServerConfig, TelemetryConfig,
 };
 pub use sites::SiteConfig;
 pub use stores::{DatabaseConfig, RedisConfig};
@@ -48,6 +48,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where traces are sent.
+    pub telemetry: TelemetryConfig,
     /// The master secret and its predecessors.
     pub secrets: SecretsConfig,
     /// How signing keys follow each other.
@@ -112,6 +114,7 @@ impl Config {
         let mut config = Self {
             server: layers.read("server", ServerConfig::read),
             log: layers.read("log", LogConfig::read),
+            telemetry: layers.read("telemetry", TelemetryConfig::read),
             secrets: layers.read("secrets", SecretsConfig::read),
             keys: layers.read("keys", KeysConfig::read),
             database: layers.read("database", DatabaseConfig::read),

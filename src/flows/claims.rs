@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
 use super::Flows;
 use super::sealed::LinkToken;
@@ -26,7 +27,7 @@ impl Flows {
         T: Send + 'static,
         E: From<PortError> + Send + 'static,
     {
-        let told = self.unfinished.spawn(story).await;
+        let told = self.unfinished.spawn(story.in_current_span()).await;
         told.unwrap_or_else(|error| Err(PortError::unexpected(Dependency::CodeStore, error).into()))
     }
 
@@ -124,6 +125,7 @@ impl Flows {
     /// Spends the code while the person has their answer already.
     pub(super) fn spend_later(self: &Arc<Self>, claim: Claim) {
         let flows = Arc::clone(self);
-        self.unfinished.spawn(async move { flows.end_claim(&claim, ClaimEnd::Spent).await });
+        let spend = async move { flows.end_claim(&claim, ClaimEnd::Spent).await };
+        self.unfinished.spawn(spend.in_current_span());
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
 use super::mail_failures::About;
@@ -18,7 +19,7 @@ use crate::ports::PortError;
 use crate::ports::codes::{MAIL_LEASE, QueuedMail};
 use crate::ports::mail::templates::{Brand, Letter, RenderedMail, Templates};
 use crate::ports::mail::{MailError, Mailer, Outgoing};
-use crate::telemetry::{MailTry, Queue};
+use crate::telemetry::{MailTry, Queue, traces};
 
 /// Mails in the hands of one process at once; most of them wait for their next try.
 const MOST_IN_HAND: usize = 1000;
@@ -101,7 +102,10 @@ impl MailWorkers {
         let mut draft = None;
         loop {
             let outcome = match sending.acquire().await {
-                Ok(_permit) => self.try_once(&job, &mut draft, tries == 0).await,
+                Ok(_permit) => {
+                    let span = traces::mail_try(Queue::Codes);
+                    self.try_once(&job, &mut draft, tries == 0).instrument(span).await
+                }
                 Err(_) => MailTry::Retried,
             };
             self.flows.metrics.mail.tried(Queue::Codes, outcome);
@@ -207,7 +211,7 @@ impl MailWorkers {
         };
         let domain = to.domain();
         let began = Instant::now();
-        let said = self.mailer.send(&outgoing).await;
+        let said = self.mailer.send(&outgoing).instrument(traces::send_mail(site)).await;
         let counts = &self.flows.metrics.mail;
         counts.handed_over(began.elapsed());
         counts.server_answered(!matches!(said, Err(MailError::Temporary(_))));

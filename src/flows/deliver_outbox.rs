@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
 use super::MailWorkers;
@@ -13,7 +14,7 @@ use crate::domain::{EmailAddress, Locale, MailFailure, Role, Site};
 use crate::ports::PortError;
 use crate::ports::db::{OutboxMail, Recipient};
 use crate::ports::mail::templates::{Brand, Letter, StaffChange};
-use crate::telemetry::{MailTry, Queue};
+use crate::telemetry::{MailTry, Queue, traces};
 
 /// How long a taken mail is kept from other workers: longer than any one try takes.
 const LEASE: Duration = Duration::from_secs(120);
@@ -29,7 +30,8 @@ impl MailWorkers {
             match self.flows.db.take_mail(LEASE).await {
                 Ok(Some(mail)) => {
                     let Ok(_permit) = sending.acquire().await else { return };
-                    if let Err(error) = self.deliver_from_outbox(&mail).await {
+                    let span = traces::mail_try(Queue::Outbox);
+                    if let Err(error) = self.deliver_from_outbox(&mail).instrument(span).await {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
                             "a mail stays in the outbox"

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{HttpSettings, Problem};
+use crate::flows::AdminCaller;
 
 /// How deep objects and lists may lie in each other. What any operation takes is less than half as deep.
 const DEEPEST: usize = 16;
@@ -81,7 +82,12 @@ pub(super) async fn read_json(request: &Request, body: &mut RequestBody) -> Resu
 }
 
 async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>> {
-    let limit = request.data::<std::sync::Arc<HttpSettings>>().map_or(0, |settings| settings.body_limit);
+    let limit = match request.data::<std::sync::Arc<HttpSettings>>() {
+        Some(settings) => settings.body_limit,
+        // Made in this process, by the command line: who made it has it in memory already.
+        None if request.data::<AdminCaller>().is_some() => usize::MAX,
+        None => 0,
+    };
     let bytes = body.take()?.into_bytes_limit(limit).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

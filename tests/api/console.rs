@@ -14,8 +14,17 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const SHARED: &str = "127.0.0.1:8080";
 
 /// Every page that somebody inside can open.
-const PAGES: [&str; 5] =
-    ["/admin", "/admin/people", "/admin/access-requests", "/admin/libraries", "/admin/keys"];
+const PAGES: [&str; 9] = [
+    "/admin",
+    "/admin/people",
+    "/admin/access-requests",
+    "/admin/libraries",
+    "/admin/mail",
+    "/admin/mail/suppressions",
+    "/admin/keys",
+    "/admin/signing-keys",
+    "/admin/audit-log",
+];
 /// Pages that anybody can read there.
 const OPEN: [&str; 3] = ["/admin/sign-in", "/admin/docs", "/admin/docs/public"];
 
@@ -182,6 +191,11 @@ async fn t26_a_form_from_elsewhere_is_not_the_consoles() {
         "/admin/libraries".to_owned(),
         format!("/admin/libraries/{id}/status"),
         format!("/admin/staff/{id}/revoke"),
+        format!("/admin/mail/{id}/retry"),
+        "/admin/mail/suppressions".to_owned(),
+        "/admin/mail/suppressions/lift".to_owned(),
+        "/admin/signing-keys/rotate".to_owned(),
+        "/admin/signing-keys/x/revoke".to_owned(),
     ];
     let good = format!("_token={}&key={key}&name=x&scope=admin", browser.token);
     let own = "http://manage.localhost:8080";

@@ -34,6 +34,7 @@ impl AuditApi {
     ///
     /// Newest first. What is given has to fit, all of it.
     #[oai(path = "/audit", method = "get", operation_id = "searchAudit", tag = "Group::Audit")]
+    #[expect(clippy::too_many_arguments, reason = "one a condition")]
     async fn search(
         &self,
         _by: By<Read>,

@@ -104,13 +104,13 @@ impl Chart {
     }
 }
 
-/// The next number of one digit and zeros, so that the scale has a round end.
+/// The next number of one digit and zeros, so that the scale has a round end. A few look like few.
 fn round_up(most: u64) -> u64 {
     let mut unit = 1;
     while most > unit * 10 {
         unit *= 10;
     }
-    most.div_ceil(unit).max(1) * unit
+    (most.div_ceil(unit) * unit).max(5)
 }
 
 fn tenths(number: f64) -> f64 {
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_scale_ends_at_a_round_number() {
-        for (most, end) in [(0, 1), (1, 1), (7, 7), (10, 10), (11, 20), (99, 100), (101, 200), (4_321, 5_000)]
+        for (most, end) in [(0, 5), (1, 5), (7, 7), (10, 10), (11, 20), (99, 100), (101, 200), (4_321, 5_000)]
         {
             assert_eq!(round_up(most), end, "{most}");
         }

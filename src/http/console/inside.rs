@@ -40,8 +40,7 @@ impl<'a> FromRequest<'a> for Inside {
             Err(_) => Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "not_an_administrator",
-                "Your account has no part in administration. An administrator can give it one: `admin_scope` in its \
-                 app_metadata",
+                "Your account has no part in administration. Somebody who administers can give it one, on its page",
             )
             .into()),
         }

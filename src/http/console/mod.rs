@@ -13,6 +13,7 @@ mod guard;
 mod inside;
 mod keys;
 mod libraries;
+mod mail;
 mod overview;
 mod people;
 mod place;
@@ -50,6 +51,10 @@ pub(super) fn add(route: Route) -> Route {
         .at("/admin/libraries/:id", page(get(libraries::show)))
         .at("/admin/libraries/:id/status", page(get(libraries::ask_to_change).post(libraries::change)))
         .at("/admin/staff/:id/revoke", page(get(libraries::ask_to_revoke).post(libraries::revoke)))
+        .at("/admin/mail", page(get(mail::show)))
+        .at("/admin/mail/:id/retry", page(post(mail::retry)))
+        .at("/admin/mail/suppressions", page(get(mail::suppressions).post(mail::suppress)))
+        .at("/admin/mail/suppressions/lift", page(post(mail::lift)))
         .at("/admin/keys", page(get(keys::show).post(keys::make)))
         .at("/admin/keys/:id/revoke", page(get(keys::ask_to_revoke).post(keys::revoke)))
         .at("/admin/signing-keys", page(get(signing_keys::show)))

@@ -15,6 +15,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncCommands, IntoConnectionInfo, RedisError, Script, ScriptInvocation};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::{Dependency, PortError};
-use crate::telemetry::{StoreCall, StoreCounts};
+use crate::telemetry::{StoreCall, StoreCounts, traces};
 
 static ISSUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("issue.lua")));
 static KEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep.lua")));
@@ -247,9 +248,9 @@ impl RedisCodes {
         call: StoreCall,
         answer: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, PortError> {
-        let began = Instant::now();
+        let (began, span) = (Instant::now(), traces::store_call(call.as_str()));
         // Twice the answer's own limit: the first call after a break also connects.
-        let outcome = match tokio::time::timeout(2 * self.settings.timeout, answer).await {
+        let outcome = match tokio::time::timeout(2 * self.settings.timeout, answer).instrument(span).await {
             Ok(answer) => answer.map_err(store_error),
             Err(elapsed) => Err(PortError::unavailable(Dependency::CodeStore, elapsed)),
         };

@@ -42,6 +42,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use tracing::Instrument as _;
 
 pub use accounts::{AccountForMail, UserChange};
 pub use admin::{
@@ -72,7 +73,7 @@ pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};
-use crate::telemetry::DbCounts;
+use crate::telemetry::{DbCounts, traces};
 
 /// How to reach PostgreSQL and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -176,8 +177,9 @@ impl Db {
         self.within_deadline(async {
             let mut connection = self.pool.acquire().await?;
             let began = Instant::now();
-            let outcome = statement(&mut connection).await;
-            self.counts.statement(name_of::<S>(), began.elapsed());
+            let name = name_of::<S>();
+            let outcome = statement(&mut connection).instrument(traces::statement(name)).await;
+            self.counts.statement(name, began.elapsed());
             match &outcome {
                 Ok(_) => connection.give_back(),
                 Err(error) => connection.give_back_after(error),

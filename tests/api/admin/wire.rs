@@ -209,8 +209,8 @@ async fn lists_are_paged_by_number_and_filtered() {
             "</admin/users?page=3&per_page=3>; rel=\"next\", </admin/users?page=3&per_page=3>; rel=\"last\""
         )
     );
-    let last = list("/admin/users?page=3&per_page=3").await;
-    assert_eq!(last.header("link"), Some("</admin/users?page=3&per_page=3>; rel=\"last\""));
+    let final_page = list("/admin/users?page=3&per_page=3").await;
+    assert_eq!(final_page.header("link"), Some("</admin/users?page=3&per_page=3>; rel=\"last\""));
     let all = list("/admin/users?page=&per_page=&filter=&sort=").await;
     assert_eq!(emails(&all)[0], "u6", "empty is as good as nothing, and the newest come first");
     assert_eq!(emails(&list("/admin/users?sort=created_at%20asc&per_page=1").await), ["u0"]);

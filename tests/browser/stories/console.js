@@ -170,6 +170,21 @@ export function consoleStories(world) {
       assert.match(await card.getByRole('img').getAttribute('aria-label'), / by day, from /);
     });
 
+    bothWays('sends no more mail to an address, and then again', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      const email = world.freshAddress('flooded');
+      await world.atConsole(page, 'support');
+      await section(page, 'Mail');
+      assert.match(await page.locator('main').innerText(), /Mails with codes.*waiting/s);
+      await follow(page, 'Addresses without mail');
+      await send(page, '/admin/mail/suppressions', { email, note: 'Their own wish' });
+      await doneWith(page, /No more mail/);
+      const row = page.locator('.row').filter({ hasText: 'Their own wish' }).first();
+      assert.doesNotMatch(await page.content(), new RegExp(email), 'the address is told');
+      await send(page, '', {}, { form: row.locator('form') });
+      await doneWith(page, /sent to that address again/);
+    });
+
     bothWays('rotates the signing key of a site, after asking', async (test, { script }) => {
       const { page } = await world.browser(test, { script });
       await world.atConsole(page, 'admin');
