@@ -222,3 +222,9 @@ impl Desk {
         self.json
     }
 }
+
+/// A path with one part that was given: nothing in it leads elsewhere.
+pub(super) fn at(before: &str, part: &str, after: &str) -> String {
+    let part = percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC);
+    format!("{before}/{part}{after}")
+}

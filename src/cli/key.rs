@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use poem::http::Method;
 use serde_json::json;
 
-use super::desk::{Desk, Length};
+use super::desk::{Desk, Length, at};
 use super::exit::{Usage, finish, run};
 use super::output::Column;
 use super::progress::grouped;
@@ -80,12 +80,6 @@ pub(super) fn rewrap_all(config: Config, json: bool) -> ExitCode {
     });
     // Something that no master opens is no failure of the command, but nothing to pass over either.
     if is_complete { ended } else { finish(Err(anyhow::anyhow!(UNREADABLE))) }
-}
-
-/// A path with one part that was given: nothing in it leads elsewhere.
-fn at(before: &str, part: &str, after: &str) -> String {
-    let part = percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC);
-    format!("{before}/{part}{after}")
 }
 
 /// Said when something could not be opened.

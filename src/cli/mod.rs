@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod key;
 mod library;
+mod mail;
 mod output;
 mod preview;
 mod progress;
@@ -92,9 +93,8 @@ enum Command {
     Audit(Remote<audit::AuditCommand>),
     /// How much happened
     Figures(Alone<audit::Figures>),
-    /// Look at the mails
-    #[command(subcommand)]
-    Mail(preview::MailCommand),
+    /// Mails: what waits, what did not arrive, how they look
+    Mail(Remote<mail::MailCommand>),
     /// Look at the hosted pages
     #[command(subcommand)]
     Pages(preview::PagesCommand),
@@ -179,7 +179,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Figures(Alone { access, command }) => {
             run(work(access, file, json, async |desk: &Desk| command.run(desk).await))
         }
-        Command::Mail(command) => finish(command.run()),
+        Command::Mail(group) => match group.command.preview() {
+            Some(folder) => finish(preview::write_mails(folder)),
+            None => run(group.work(file, json, mail::MailCommand::run)),
+        },
         Command::Pages(command) => finish(command.run()),
         Command::Openapi(document) => with_config(file, |config| run(document.run(config))),
         Command::Completions(script) => finish(script.run(Arguments::command())),

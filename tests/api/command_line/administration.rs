@@ -198,6 +198,35 @@ async fn a_library_is_made_staffed_and_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_other_command_is_answered_in_json_both_ways() {
+    let office = Office::open().await;
+    let suppress = ["mail", "suppress", "eve@example.org", "--note", "asked us to"];
+    assert_eq!(office.remote(&suppress).await.stdout, "Nothing is sent there any more.\n");
+    let list = office.direct(&["mail", "suppressions", "--json"]).await.json();
+    assert_eq!(list["items"][0]["domain"], "example.org", "{list}");
+    assert!(!list.to_string().contains("eve"), "an address is kept as a hash");
+    assert_eq!(office.direct(&["mail", "unsuppress", "eve@example.org", "--json"]).await.json(), json!({}));
+    for arguments in [
+        &["mail", "queue"][..],
+        &["mail", "failures"],
+        &["mail", "suppressions"],
+        &["key", "list"],
+        &["key", "rotate", "reader"],
+        &["audit", "search", "--action", "service_key_made"],
+        &["figures"],
+        &["service-key", "list"],
+        &["access-request", "list"],
+        &["library", "list"],
+    ] {
+        let arguments = [arguments, &["--json"]].concat();
+        assert!(office.remote(&arguments).await.json().is_object(), "{arguments:?}");
+        assert!(office.direct(&arguments).await.json().is_object(), "{arguments:?}");
+    }
+    let made = office.remote(&["audit", "search", "--action", "service_key_made"]).await.stdout;
+    assert!(made.contains("operator"), "{made}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_are_done_in_time_and_leave_the_server_alone() {
     let office = Office::open().await;
     let began = std::time::Instant::now();
