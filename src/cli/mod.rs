@@ -10,6 +10,7 @@ mod desk;
 mod documents;
 mod exit;
 mod export;
+mod health;
 mod import;
 mod key;
 mod library;
@@ -67,6 +68,8 @@ enum Command {
     Migrate,
     /// Say everything that is wrong with a configuration, without starting anything
     CheckConfig,
+    /// Ask the server on this machine whether it is ready; the exit code says it
+    Health,
     /// Fill an empty database with 57 people and five libraries to try things on
     Demo,
     /// People's accounts
@@ -156,6 +159,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve => with_config(file, |config| run(serve::serve(config))),
         Command::Migrate => with_config(file, |config| run(database::migrate(config))),
         Command::Demo => with_config(file, |config| run(database::fill_demo(config))),
+        Command::Health => with_config(file, |config| finish(health::ask(&config))),
         Command::CheckConfig => with_config(file, |_| {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
