@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::operation::{Documents, OpenDatabase, Operation, documents};
 pub use self::wiring::sites;
 use crate::config::Config;
-use crate::flows::{Flows, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
+use crate::domain::audit_chain::AuditReport;
+use crate::flows::{AuditRange, Flows, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
 use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
@@ -30,6 +31,8 @@ const START_PATIENCE: Duration = Duration::from_secs(4);
 /// How long the work behind requests may go on after the last answer: a mail that is being sent, at most. With the default
 /// `grace_secs` and `drain_secs`, and the next, a stop takes less than 25 seconds.
 const LAST_WORK: Duration = Duration::from_secs(7);
+/// How long a stopping server may take to put the last events on record.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// How long the last statements may take.
 const LAST_QUERIES: Duration = Duration::from_secs(2);
 
@@ -221,6 +224,7 @@ impl App {
     /// no more and answers what is under way; finishes or gives back the mails in hand; closes the stores.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
         self.flows.start_housekeeping();
+        self.flows.start_audit();
         self.flows.start_key_keeping();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
@@ -256,6 +260,10 @@ async fn finish(flows: &Flows) {
     if tokio::time::timeout(LAST_WORK, flows.unfinished.wait()).await.is_err() {
         tracing::warn!("stopping with work unfinished: its leases will end by themselves");
     }
+    // What ended just now had events of its own.
+    if tokio::time::timeout(LAST_EVENTS, flows.finish_audit()).await.is_err() {
+        tracing::warn!("stopping with events that are not on record");
+    }
     if tokio::time::timeout(LAST_QUERIES, flows.db.close()).await.is_err() {
         tracing::warn!("stopping with database connections in use");
     }
@@ -285,6 +293,23 @@ pub async fn rewrap(
     let outcome = store.rewrap(config, &keys, progress).await;
     store.stop().await;
     outcome
+}
+
+/// Looks whether the audit log of the configured database is whole; see [`crate::flows::verify_audit`].
+///
+/// # Errors
+/// A [`StartError`].
+pub async fn verify_audit(
+    config: &Config,
+    range: AuditRange,
+    progress: impl FnMut(i64, i64) + Send,
+) -> Result<AuditReport, StartError> {
+    let keys = master_key::key_ring(config)?;
+    let database = OpenDatabase::open(config).await?;
+    let report = crate::flows::verify_audit(database.db(), &keys, range, progress).await;
+    database.close().await;
+    let place = config.database.redacted_url();
+    report.map_err(|error| dead_or_unusable("database", place, "database.url", error))
 }
 
 /// Brings the configured database up to date and fills it with people and libraries to try things on.

@@ -34,8 +34,8 @@ pub use mail::{MailConfig, MailTransport, SmtpTls};
 pub use master::{MASTER_BYTES, MasterSecretError, decode_master_secret};
 pub use problems::{Problem, Problems};
 pub use sections::{
-    AdminConfig, CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat, SecretsConfig,
-    ServerConfig, TelemetryConfig,
+    AdminConfig, AuditConfig, CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat,
+    SecretsConfig, ServerConfig, TelemetryConfig,
 };
 pub use sites::SiteConfig;
 pub use stores::{DatabaseConfig, RedisConfig};
@@ -64,6 +64,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What administrators may do.
     pub admin: AdminConfig,
+    /// How long the audit log is kept.
+    pub audit: AuditConfig,
     /// How mail is sent.
     pub mail: MailConfig,
     /// The enabled sites by name; at least one.
@@ -122,6 +124,7 @@ impl Config {
             codes: layers.read("codes", CodesConfig::read),
             limits: layers.read("limits", LimitsConfig::read),
             admin: layers.read("admin", AdminConfig::read),
+            audit: layers.read("audit", AuditConfig::read),
             mail: layers.read("mail", MailConfig::read),
             sites: names
                 .iter()

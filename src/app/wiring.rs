@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{KeyRing, Site, Sites};
-use crate::flows::{self, Flows, GateMemory, KeyKeeping, RewrapReport};
+use crate::flows::{self, AuditSettings, Flows, GateMemory, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
@@ -21,6 +21,7 @@ use crate::ports::db::EmbeddedPostgres;
 use crate::ports::db::{Db, Vault, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
+use crate::ports::refusals::Refusals;
 use crate::ports::tokens::Tokens;
 use crate::telemetry::{DbCounts, LimitCounts, Metrics, StoreCounts};
 
@@ -154,6 +155,8 @@ pub(super) fn flows(
         tokens: Tokens::default(),
         key_keeping: key_keeping(config),
         limits: client_limits(config, metrics.limits.clone()),
+        refusals: Refusals::default(),
+        audit: audit(config),
         gate_memory: GateMemory::default(),
         started_at: clock.now(),
         metrics,
@@ -177,6 +180,7 @@ fn code_limits(config: &Config) -> CodeLimits {
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
         sends_per_hour: config.limits.sends_per_hour,
         sends_per_day: config.limits.sends_per_day,
+        events_waiting: config.audit.events_waiting,
     }
 }
 
@@ -256,6 +260,10 @@ pub(super) fn client_limits(config: &Config, counts: LimitCounts) -> Limits {
         refreshes: number(config.limits.refreshes),
     };
     Limits::new(&limits, counts)
+}
+
+pub(super) fn audit(config: &Config) -> AuditSettings {
+    AuditSettings { retention_days: config.audit.retention_days, ip_days: config.audit.ip_days }
 }
 
 pub(super) fn inbox_address(config: &Config) -> Option<SocketAddr> {

@@ -22,6 +22,7 @@ mod service_key;
 mod signals;
 mod transport;
 mod user;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -171,6 +172,9 @@ pub(crate) fn main() -> ExitCode {
             with_config(file, |config| key::rewrap_all(config, json))
         }
         Command::Key(group) => run(group.work(file, json, key::KeyCommand::run)),
+        Command::Audit(Remote { command: audit::AuditCommand::Verify(verify), .. }) => {
+            with_config(file, |config| verify.run(&config, json))
+        }
         Command::Audit(group) => run(group.work(file, json, audit::AuditCommand::run)),
         Command::Figures(Alone { access, command }) => {
             run(work(access, file, json, async |desk: &Desk| command.run(desk).await))

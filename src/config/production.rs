@@ -46,6 +46,14 @@ impl Refusals {
         if config.redis.is_memory() {
             self.refuse("redis.url", "", "redis://… or rediss://… and not memory");
         }
+        if config.audit.retention_days < config.audit.ip_days {
+            let expected = "at least audit.ip_days: an address cannot outlive its event,";
+            self.refuse("audit.retention_days", &config.audit.retention_days.to_string(), expected);
+        }
+        if config.audit.retention_days < 90 {
+            let expected = "90 days or more: what an attack began with is looked for after months,";
+            self.refuse("audit.retention_days", &config.audit.retention_days.to_string(), expected);
+        }
         let mail = &config.mail;
         if mail.transport == MailTransport::Inbox {
             self.refuse("mail.transport", "inbox", "smtp");

@@ -349,6 +349,27 @@ impl LimitsConfig {
     }
 }
 
+/// How long the audit log is kept, `[audit]`.
+#[derive(Clone, Debug)]
+pub struct AuditConfig {
+    /// Days a month is kept after its end, 31 to 3650. `DOORCODE__AUDIT__RETENTION_DAYS`.
+    pub retention_days: u32,
+    /// Days a client's address and name are kept, 1 to 3650. `DOORCODE__AUDIT__IP_DAYS`.
+    pub ip_days: u32,
+    /// Events that may wait in the code store, 1000 to 10000000. `DOORCODE__AUDIT__EVENTS_WAITING`.
+    pub events_waiting: u32,
+}
+
+impl AuditConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self {
+            retention_days: from.number("retention_days", 31..=3650, "days"),
+            ip_days: from.number("ip_days", 1..=3650, "days"),
+            events_waiting: from.number("events_waiting", 1000..=10_000_000, "events"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,8 +70,8 @@ words! {
         CodeRefused = "code_refused",
         /// A mailed link was confirmed for a client library, which can now trade a code for a session.
         LinkConfirmed = "link_confirmed",
-        /// A proof was right, and no session could be opened with it.
-        SignInRefused = "sign_in_refused",
+        /// A proof was right, and led to nothing all the same: the account is banned, or there is none.
+        ProofRefused = "proof_refused",
         /// A client had its share and was refused before anything else; one row a minute with their number.
         RequestLimited = "request_limited",
         /// A first session, and the account with it.
@@ -207,6 +207,31 @@ words! {
         /// What named a deleted account in the log was blanked.
         PersonalDataForgotten = "personal_data_forgotten",
     }
+}
+
+/// An event to be put on record that no statement of the database was the act of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditEvent {
+    /// Names it: put on record twice, it is there once.
+    pub id: Uuid,
+    /// When it happened.
+    pub created_at: DateTime<Utc>,
+    /// What kind of actor it was.
+    pub actor_kind: ActorKind,
+    /// Whose account, if anybody was known.
+    pub actor_id: Option<Uuid>,
+    /// What happened.
+    pub action: AuditAction,
+    /// The session that asked, if there was one.
+    pub session_id: Option<Uuid>,
+    /// Where.
+    pub site: Option<String>,
+    /// The client's address, or network.
+    pub ip: Option<String>,
+    /// What the client calls itself.
+    pub agent: Option<String>,
+    /// What else there is to say: an object.
+    pub details: Value,
 }
 
 /// An event, as it is read.

@@ -53,6 +53,7 @@ struct Derived {
     cookies: hmac::Key,
     forms: hmac::Key,
     secrets: hmac::Key,
+    audit: hmac::Key,
     mail_jobs: RandomizedNonceKey,
     challenges: RandomizedNonceKey,
     signing_keys: RandomizedNonceKey,
@@ -219,6 +220,15 @@ impl KeyRing {
         })
     }
 
+    /// The MACs of a part of the audit chain, under each master of the ring, the newest first: new parts are made with that.
+    pub(super) fn audit_macs(&self, parts: &[&[u8]]) -> impl Iterator<Item = [u8; 32]> {
+        self.all().map(|keys| {
+            let mut out = [0; 32];
+            out.copy_from_slice(mac(&keys.audit, parts).as_ref());
+            out
+        })
+    }
+
     /// Encrypts `plain` for one purpose (AES-256-GCM, random nonce in front, RFC 5116 §5.2).
     ///
     /// # Errors
@@ -333,6 +343,7 @@ impl Derived {
             cookies: signing("cookie mac"),
             forms: signing("form mac"),
             secrets: signing("secret tag"),
+            audit: signing("audit chain"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),

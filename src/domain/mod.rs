@@ -5,6 +5,7 @@
 mod account;
 mod admin;
 mod audit;
+pub mod audit_chain;
 mod browser;
 mod client;
 mod code;
@@ -33,7 +34,7 @@ pub use account::{
     AuditEntry, AuditQuestion, Ban, NumberedPage,
 };
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
-pub use audit::{ActorKind, AuditAction, AuditCursor, AuditFilter, AuditPart, AuditRecord};
+pub use audit::{ActorKind, AuditAction, AuditCursor, AuditEvent, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
 pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::account::account;
+use super::audit::By;
 use super::request_code::RequestCodeError;
 use super::sealed::MailFor;
 use super::send_code::NewCode;
@@ -62,12 +63,13 @@ impl Flows {
         new_email: &EmailAddress,
         visitor: &Visitor,
     ) -> Result<User, ChangeEmailError> {
-        self.limits.count(Act::RequestCode, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
+        self.count_act(Act::RequestCode, site, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
         let user = self.who_am_i(site, caller).await?;
         if user.email == *new_email {
             return Ok(user);
         }
-        self.count_send(site, &user.email, Slot::EmailChangeCurrent).await?;
+        let by = By { visitor, caller: Some(caller) };
+        self.count_send(site, &user.email, Slot::EmailChangeCurrent, Some(by)).await?;
         let (user_id, session) = caller;
         let change = Uuid::new_v4();
         let begin = BeginEmailChange {
@@ -75,6 +77,8 @@ impl Flows {
             id: change,
             new_email,
             life: self.code_life,
+            ip: visitor.ip,
+            agent: visitor.user_agent.as_deref(),
         };
         let user = match self.db.begin_email_change(&begin).await? {
             BegunEmailChange::Judged(judged) => account(judged)?,
@@ -87,11 +91,12 @@ impl Flows {
             new: new_email.as_str().to_owned(),
         };
         // The new address first: if its owner has had their mails for now, nobody is asked anything.
-        if let Err(error) = self.send_half(site, new_email, &context, visitor.locale, Issue::New).await {
-            self.db.cancel_email_change(user_id, Some(change)).await?;
+        if let Err(error) = self.send_half(site, new_email, &context, (by, visitor.locale), Issue::New).await
+        {
+            self.db.drop_email_change(user_id, change).await?;
             return Err(error.into());
         }
-        self.send_half(site, &user.email, &context, visitor.locale, Issue::Counted).await?;
+        self.send_half(site, &user.email, &context, (by, visitor.locale), Issue::Counted).await?;
         Ok(user)
     }
 
@@ -106,11 +111,11 @@ impl Flows {
         current: &EmailAddress,
         visitor: &Visitor,
     ) -> Result<(), RequestCodeError> {
-        self.limits.count(Act::RequestCode, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
+        self.count_act(Act::RequestCode, site, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
         let Some(waiting) = self.db.renew_email_change(current, &site.id, self.code_life).await? else {
             return Ok(());
         };
-        let locale = waiting.locale.or(visitor.locale);
+        let by = (By::visitor(visitor), waiting.locale.or(visitor.locale));
         let context = EmailChangeContext {
             change: waiting.id,
             user: waiting.user.0,
@@ -118,10 +123,10 @@ impl Flows {
             new: waiting.new_email.as_str().to_owned(),
         };
         if !waiting.current_proven {
-            self.send_half(site, current, &context, locale, Issue::New).await?;
+            self.send_half(site, current, &context, by, Issue::New).await?;
         }
         if !waiting.new_proven {
-            self.send_half(site, &waiting.new_email, &context, locale, Issue::New).await?;
+            self.send_half(site, &waiting.new_email, &context, by, Issue::New).await?;
         }
         Ok(())
     }
@@ -138,8 +143,13 @@ impl Flows {
     ///
     /// # Errors
     /// If the database is out of reach.
-    pub async fn cancel_email_change(&self, user: UserId) -> Result<bool, PortError> {
-        self.db.cancel_email_change(user, None).await
+    pub async fn cancel_email_change(
+        &self,
+        site: &Site,
+        user: UserId,
+        visitor: &Visitor,
+    ) -> Result<bool, PortError> {
+        self.db.cancel_email_change(user, &site.id, (visitor.ip, visitor.user_agent.as_deref())).await
     }
 
     /// The code for one of the two addresses.
@@ -148,7 +158,7 @@ impl Flows {
         site: &Arc<Site>,
         email: &EmailAddress,
         context: &EmailChangeContext,
-        locale: Option<Locale>,
+        (by, locale): (By<'_>, Option<Locale>),
         how: Issue,
     ) -> Result<(), RequestCodeError> {
         let letter = if email.as_str() == context.current {
@@ -156,6 +166,6 @@ impl Flows {
         } else {
             MailFor::EmailChangeNew
         };
-        self.send_code(NewCode { site, email, browser: None, letter, locale, context, how }).await
+        self.send_code(NewCode { site, email, by, browser: None, letter, locale, context, how }).await
     }
 }

@@ -8,14 +8,45 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
 
-use super::Flows;
+use super::audit::By;
 use super::sealed::LinkToken;
 use super::send_code::context_of;
+use super::{Flows, Visitor};
 use crate::domain::keys::{MAC_LENGTH, Sealed};
-use crate::domain::{BrowserId, EmailAddress, SignInCode, Site, Slot};
-use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof};
+use crate::domain::{AddressTag, BrowserId, EmailAddress, SignInCode, Site, Slot};
+use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof, Witness};
 use crate::ports::{Dependency, PortError};
 use crate::telemetry::CodeCheck;
+
+/// A code as somebody typed it, and what they typed it for.
+#[derive(Clone, Copy)]
+pub(super) struct TypedCode<'a> {
+    pub site: &'a Site,
+    pub slot: Slot,
+    pub email: &'a EmailAddress,
+    /// The browser that presents it, on a hosted page.
+    pub browser: Option<&'a BrowserId>,
+    pub code: &'a SignInCode,
+    pub by: By<'a>,
+}
+
+/// Whether a refusal is put on record.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    Always,
+    /// Not that nothing waits here: it may wait elsewhere.
+    UnlessMissing,
+    /// It has been told.
+    Never,
+}
+
+/// The claim, if there is one.
+pub(super) fn right(claimed: Claimed) -> Option<Claim> {
+    match claimed {
+        Claimed::Claim(claim) => Some(claim),
+        Claimed::Refused | Claimed::Missing => None,
+    }
+}
 
 impl Flows {
     /// Runs a story to its end even if the client hangs up: it must not leave a claim between its two halves.
@@ -32,22 +63,38 @@ impl Flows {
     }
 
     /// Claims a typed code. `None` if it is wrong, spent, expired, never issued, or for something else.
-    pub(super) async fn claim_code(
+    pub(super) async fn claim_code(&self, typed: &TypedCode<'_>) -> Result<Option<Claim>, PortError> {
+        self.claim_typed(typed, Telling::Always).await.map(right)
+    }
+
+    /// As [`claim_code`](Self::claim_code), where the code may also wait elsewhere.
+    pub(super) async fn claim_typed(
         &self,
-        site: &Site,
-        slot: Slot,
-        email: &EmailAddress,
-        browser: Option<&BrowserId>,
-        code: &SignInCode,
-    ) -> Result<Option<Claim>, PortError> {
-        for (address, mac) in self.keys.code_proofs(&site.id, slot, email, browser, code) {
-            let proof = Proof::Code(code.kind(), &mac);
-            let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
-            if claim.is_some() {
-                return Ok(claim);
+        typed: &TypedCode<'_>,
+        telling: Telling,
+    ) -> Result<Claimed, PortError> {
+        let TypedCode { site, slot, email, browser, code, by } = *typed;
+        let witness = self.witness(by, Some(email));
+        let mut names = self.keys.code_proofs(&site.id, slot, email, browser, code).peekable();
+        let (mut telling, mut answer) = (telling, Claimed::Missing);
+        // One answer is one event: a refusal is told by the first name under which a code waits.
+        while let Some((address, mac)) = names.next() {
+            let is_last = names.peek().is_none();
+            let claim = ClaimCode {
+                address,
+                site: &site.id,
+                slot,
+                proof: Proof::Code(code.kind(), &mac),
+                witness: (telling != Telling::Never).then_some(&witness),
+                missing_is_no_news: telling == Telling::UnlessMissing || !is_last,
+            };
+            match self.claim(&claim).await? {
+                Claimed::Claim(claim) => return Ok(Claimed::Claim(claim)),
+                Claimed::Refused => (telling, answer) = (Telling::Never, Claimed::Refused),
+                Claimed::Missing => {}
             }
         }
-        Ok(None)
+        Ok(answer)
     }
 
     /// Claims the proof of a link, for the first of these purposes that it fits.
@@ -56,15 +103,20 @@ impl Flows {
         site: &Site,
         slots: &[Slot],
         text: &str,
+        visitor: &Visitor,
     ) -> Result<Option<(Slot, Claim)>, PortError> {
-        let Some(link) = LinkToken::parse(text) else { return Ok(None) };
-        for &slot in slots {
-            for mac in self.keys.link_macs(&site.id, slot, &link.secret) {
-                let (address, proof) = (link.address, Proof::Link(&mac));
-                let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
-                if let Some(claim) = claim {
-                    return Ok(Some((slot, claim)));
-                }
+        let Some(link) = LinkToken::parse(text) else {
+            self.note_malformed(site, visitor);
+            return Ok(None);
+        };
+        let witness = Witness { address: Some(link.address), ..self.witness(By::visitor(visitor), None) };
+        let mut slots = slots.iter().copied().peekable();
+        while let Some(slot) = slots.next() {
+            // One answer is one event: the last purpose tells.
+            let witness = slots.peek().is_none().then_some(&witness);
+            let names = self.keys.link_macs(&site.id, slot, &link.secret).map(|mac| (link.address, mac));
+            if let Some(claim) = self.claim_by_secret(site, slot, names, witness).await? {
+                return Ok(Some((slot, claim)));
             }
         }
         Ok(None)
@@ -76,29 +128,45 @@ impl Flows {
         site: &Site,
         slot: Slot,
         secret: &[u8; MAC_LENGTH],
+        witness: &Witness<'_>,
     ) -> Result<Option<Claim>, PortError> {
-        for (address, mac) in self.keys.secret_proofs(&site.id, slot, secret) {
-            let proof = Proof::Link(&mac);
-            let claim = self.claim(&ClaimCode { address, site: &site.id, slot, proof }).await?;
-            if claim.is_some() {
-                return Ok(claim);
+        self.claim_by_secret(site, slot, self.keys.secret_proofs(&site.id, slot, secret), Some(witness)).await
+    }
+
+    /// A secret that is wrong under one master may be right under the next: only the last tells.
+    async fn claim_by_secret(
+        &self,
+        site: &Site,
+        slot: Slot,
+        names: impl Iterator<Item = (AddressTag, String)>,
+        witness: Option<&Witness<'_>>,
+    ) -> Result<Option<Claim>, PortError> {
+        let mut names = names.peekable();
+        while let Some((address, mac)) = names.next() {
+            let claim = ClaimCode {
+                address,
+                site: &site.id,
+                slot,
+                proof: Proof::Link(&mac),
+                witness: witness.filter(|_| names.peek().is_none()),
+                missing_is_no_news: false,
+            };
+            if let Some(claim) = right(self.claim(&claim).await?) {
+                return Ok(Some(claim));
             }
         }
         Ok(None)
     }
 
-    async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Option<Claim>, PortError> {
+    async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
         let claimed = self.codes.claim(claim).await;
         let outcome = match &claimed {
             Ok(Claimed::Claim(_)) => CodeCheck::Accepted,
-            Ok(Claimed::Refused) => CodeCheck::Refused,
+            Ok(Claimed::Refused | Claimed::Missing) => CodeCheck::Refused,
             Err(_) => CodeCheck::Failed,
         };
         self.metrics.codes.checked(claim.site, claim.slot.as_str(), outcome);
-        match claimed? {
-            Claimed::Claim(claim) => Ok(Some(claim)),
-            Claimed::Refused => Ok(None),
-        }
+        claimed
     }
 
     /// What was kept with a challenge.
@@ -118,6 +186,23 @@ impl Flows {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "a claimed code waits for its lease to end"
+            );
+        }
+    }
+
+    /// Ends a claim that was right and led to nothing, and puts on record why.
+    pub(super) async fn end_refused_claim(
+        &self,
+        claim: &Claim,
+        end: ClaimEnd,
+        reason: &str,
+        witness: &Witness<'_>,
+    ) {
+        if let Err(error) = self.codes.end_refused_claim(claim, end, reason, witness).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                reason,
+                "a refused code waits for its lease to end, and is not on record"
             );
         }
     }

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
 
+use super::audit::By;
 use super::sealed::ChallengeContext;
 use super::send_code::context_of;
 use super::verify_code::{Proven, SIGN_IN_LINKS};
 use super::{Flows, Purpose, SignedIn, VerifyCodeError, Visitor, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{CodeChallenge, Site, Slot};
+use crate::domain::{CodeChallenge, EmailAddress, Site, Slot};
 use crate::ports::PortError;
 use crate::ports::codes::{Claim, ClaimEnd, KeepProof};
 use crate::ports::limits::Act;
@@ -100,13 +101,13 @@ impl Flows {
     /// # Errors
     /// A [`VerifyCodeError`]. After [`VerifyCodeError::Unavailable`] the same link works again.
     pub async fn confirm_link(self: &Arc<Self>, ask: ConfirmLink) -> Result<LinkConfirmed, VerifyCodeError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_confirm(ask).await }).await
     }
 
     async fn claim_and_confirm(self: Arc<Self>, ask: ConfirmLink) -> Result<LinkConfirmed, VerifyCodeError> {
-        let claim = self.claim_link(&ask.site, &SIGN_IN_LINKS, &ask.token).await?;
+        let claim = self.claim_link(&ask.site, &SIGN_IN_LINKS, &ask.token, &ask.visitor).await?;
         let (slot, claim) = claim.ok_or(VerifyCodeError::Rejected)?;
         let purpose = ask.purpose.within(slot);
         let context: ChallengeContext = match self.open_context(&ask.site, slot, &claim) {
@@ -142,6 +143,8 @@ impl Flows {
     ) -> Result<LinkConfirmed, VerifyCodeError> {
         let code = new_auth_code();
         let expires_at = self.clock.now() + AUTH_CODE_LIFE;
+        let email = EmailAddress::parse(&proven.email).ok();
+        let witness = self.witness(By::visitor(&ask.visitor), email.as_ref());
         let context = AuthCodeContext { proven, purpose, challenge, expires_at };
         let kept = async {
             let (site, slot) = (&ask.site, Slot::AuthCode);
@@ -154,6 +157,7 @@ impl Flows {
                 short_mac: None,
                 context: &self.seal(Sealed::Challenge, &context_of(site, slot), &context)?,
                 life: AUTH_CODE_LIFE + REMEMBERED,
+                witness: Some(&witness),
             };
             self.codes.keep(&keep).await
         };
@@ -169,22 +173,28 @@ impl Flows {
     /// # Errors
     /// An [`ExchangeError`]. After [`VerifyCodeError::Unavailable`], and after a wrong verifier, the same code works again.
     pub async fn exchange_code(self: &Arc<Self>, ask: ExchangeCode) -> Result<SignedIn, ExchangeError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_exchange(ask).await }).await
     }
 
     async fn claim_and_exchange(self: Arc<Self>, ask: ExchangeCode) -> Result<SignedIn, ExchangeError> {
         let (site, slot) = (&ask.site, Slot::AuthCode);
-        let code = read_auth_code(&ask.auth_code).ok_or(ExchangeError::Unknown)?;
-        let claim = self.claim_secret(site, slot, code.as_bytes()).await?.ok_or(ExchangeError::Unknown)?;
+        let Some(code) = read_auth_code(&ask.auth_code) else {
+            self.note_malformed(site, &ask.visitor);
+            return Err(ExchangeError::Unknown);
+        };
+        // The name of a secret is nobody's address.
+        let witness = self.witness(By::visitor(&ask.visitor), None);
+        let claim = self.claim_secret(site, slot, code.as_bytes(), &witness).await?;
+        let claim = claim.ok_or(ExchangeError::Unknown)?;
         let context = self.open_context::<AuthCodeContext>(site, slot, &claim);
-        let (end, error) = match context {
+        let (end, reason, error) = match context {
             Ok(context) if context.expires_at <= self.clock.now() => {
-                (ClaimEnd::Spent, ExchangeError::Expired)
+                (ClaimEnd::Spent, "expired", ExchangeError::Expired)
             }
             Ok(context) if !context.challenge.is_met_by(&ask.verifier) => {
-                (ClaimEnd::Unused, ExchangeError::WrongVerifier)
+                (ClaimEnd::Unused, "wrong_verifier", ExchangeError::WrongVerifier)
             }
             Ok(AuthCodeContext { proven: context, purpose, .. }) => {
                 let opened = self.open_and_end(site, claim, Proven { context, purpose }, &ask.visitor).await;
@@ -193,9 +203,12 @@ impl Flows {
                     error => error.into(),
                 });
             }
-            Err(error) => (ClaimEnd::Unused, error.into()),
+            Err(error) => {
+                self.end_claim(&claim, ClaimEnd::Unused).await;
+                return Err(error.into());
+            }
         };
-        self.end_claim(&claim, end).await;
+        self.end_refused_claim(&claim, end, reason, &witness).await;
         Err(error)
     }
 }

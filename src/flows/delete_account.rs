@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::audit::By;
+use super::claims::TypedCode;
 use super::request_code::RequestCodeError;
 use super::sealed::MailFor;
 use super::send_code::NewCode;
@@ -65,11 +67,12 @@ impl Flows {
         caller: (UserId, SessionId),
         visitor: &Visitor,
     ) -> Result<(), DeleteAccountError> {
-        self.limits.count(Act::RequestCode, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
+        self.count_act(Act::RequestCode, site, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
         let user = self.who_am_i(site, caller).await?;
         let new = NewCode {
             site,
             email: &user.email,
+            by: By { visitor, caller: Some(caller) },
             browser: None,
             letter: MailFor::DeleteAccount,
             locale: visitor.locale,
@@ -84,7 +87,7 @@ impl Flows {
     /// # Errors
     /// A [`DeleteAccountError`]; then the account is as it was. If a dependency failed, the same code works again.
     pub async fn delete_account(self: &Arc<Self>, ask: DeleteAccount) -> Result<(), DeleteAccountError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let user = self.who_am_i(&ask.site, ask.caller).await?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_delete(ask, &user.email).await }).await
@@ -95,12 +98,22 @@ impl Flows {
         ask: DeleteAccount,
         email: &EmailAddress,
     ) -> Result<(), DeleteAccountError> {
-        let code = ask.code.as_ref().ok_or(VerifyCodeError::Rejected)?;
-        let claim = self.claim_code(&ask.site, Slot::DeleteAccount, email, None, code).await?;
-        let claim = claim.ok_or(VerifyCodeError::Rejected)?;
+        let (site, by) = (&ask.site, By { visitor: &ask.visitor, caller: Some(ask.caller) });
+        let Some(code) = &ask.code else {
+            self.note_malformed(site, &ask.visitor);
+            return Err(VerifyCodeError::Rejected.into());
+        };
+        let typed = TypedCode { site, slot: Slot::DeleteAccount, email, browser: None, code, by };
+        let claim = self.claim_code(&typed).await?.ok_or(VerifyCodeError::Rejected)?;
         let deleted = self.delete_claimed(&ask, &claim).await;
-        let end = if deleted.is_ok() { ClaimEnd::Spent } else { ClaimEnd::Unused };
-        self.end_claim(&claim, end).await;
+        match &deleted {
+            Ok(()) => self.end_claim(&claim, ClaimEnd::Spent).await,
+            Err(DeleteAccountError::Proof(VerifyCodeError::Rejected)) => {
+                let witness = self.witness(by, Some(email));
+                self.end_refused_claim(&claim, ClaimEnd::Unused, "other_account", &witness).await;
+            }
+            Err(_) => self.end_claim(&claim, ClaimEnd::Unused).await,
+        }
         deleted
     }
 

@@ -211,7 +211,7 @@ impl MailWorkers {
         };
         let domain = to.domain();
         let began = Instant::now();
-        let said = self.mailer.send(&outgoing).instrument(traces::send_mail(site)).await;
+        let said = self.mailer.send(&outgoing).instrument(traces::send_mail(&site.id)).await;
         let counts = &self.flows.metrics.mail;
         counts.handed_over(began.elapsed());
         counts.server_answered(!matches!(said, Err(MailError::Temporary(_))));

@@ -29,6 +29,7 @@ impl Flows {
                     );
                 }
                 if round.is_multiple_of(ROUNDS_PER_SWEEP) {
+                    flows.keep_audit().await;
                     if let Err(error) = flows.db.forget_answers().await {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,

@@ -53,6 +53,7 @@ pub use self::admin::{
     AdminCaller, AdminError, GenerateLink, GeneratedLink, LibraryPlan, LinkKind, MadeServiceKey,
     MadeServiceRoleToken, Person, Request as AdminRequest, ServiceKeyPlan, StaffPlan,
 };
+pub use self::audit::{AuditRange, AuditSettings, verify_audit};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::change_keys::KeyRotation;
@@ -85,6 +86,7 @@ pub use crate::ports::db::{
     EndSessions, KeyActor, LibraryChange, LibraryFilter, RevokedKey, StaffFilter, StaffUpdate,
 };
 use crate::ports::limits::Limits;
+use crate::ports::refusals::Refusals;
 pub use crate::ports::tokens::IssuedToken;
 use crate::ports::tokens::{TokenError, Tokens};
 use crate::telemetry::Metrics;
@@ -106,6 +108,10 @@ pub struct Flows {
     pub key_keeping: KeyKeeping,
     /// What one client may do here.
     pub limits: Limits,
+    /// Refusals that are only counted, until they are on record.
+    pub refusals: Refusals,
+    /// How long the audit log is kept.
+    pub audit: AuditSettings,
     /// Who was found at the gate in the last second.
     pub gate_memory: GateMemory,
     /// When the server started.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::audit::By;
 use super::change_email::EmailChangeContext;
+use super::claims::{Telling, TypedCode, right};
 use super::library::{LibraryMail, OutboxJob};
 use super::{Flows, OpenedSession, Presented, SignedIn, VerifyCodeError, Visitor};
-use crate::domain::{EmailAddress, Site, Slot, UserId};
-use crate::ports::codes::{Claim, ClaimEnd};
+use crate::domain::{EmailAddress, SignInCode, Site, Slot, UserId};
+use crate::ports::codes::{Claim, ClaimEnd, Claimed};
 use crate::ports::db::{ProveEmail, ProvenEmail};
 use crate::ports::limits::Act;
 use crate::ports::{Dependency, PortError};
@@ -48,6 +50,9 @@ impl From<PortError> for ProveEmailError {
     }
 }
 
+/// The purposes of the two codes of a change.
+const CHANGES: [Slot; 2] = [Slot::EmailChangeCurrent, Slot::EmailChangeNew];
+
 impl Flows {
     /// Takes one of the two codes of a change of address, in any order.
     ///
@@ -57,7 +62,7 @@ impl Flows {
         self: &Arc<Self>,
         ask: ProveEmailChange,
     ) -> Result<EmailChangeStep, ProveEmailError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_prove(ask).await }).await
     }
@@ -66,25 +71,22 @@ impl Flows {
         self: Arc<Self>,
         ask: ProveEmailChange,
     ) -> Result<EmailChangeStep, ProveEmailError> {
-        let slots = [Slot::EmailChangeCurrent, Slot::EmailChangeNew];
-        // Who types does not say which of the two addresses it is. Where only one code waits, only that one is guessed at.
-        let mut found = None;
-        match &ask.presented {
-            Presented::Code(_, None) => {}
-            Presented::Code(email, Some(code)) => {
-                for slot in slots {
-                    if let Some(claim) = self.claim_code(&ask.site, slot, email, None, code).await? {
-                        found = Some((slot, claim));
-                        break;
-                    }
-                }
+        let by = By::visitor(&ask.visitor);
+        let found = match &ask.presented {
+            Presented::Code(_, None) => {
+                self.note_malformed(&ask.site, &ask.visitor);
+                None
             }
-            Presented::Link(text) => found = self.claim_link(&ask.site, &slots, text).await?,
-        }
+            Presented::Code(email, Some(code)) => self.claim_either(&ask.site, email, code, by).await?,
+            Presented::Link(text) => self.claim_link(&ask.site, &CHANGES, text, &ask.visitor).await?,
+        };
         let (slot, claim) = found.ok_or(VerifyCodeError::Rejected)?;
         let proven = self.prove_claimed(&ask, slot, &claim).await;
-        let (end, answer) = match proven {
-            Ok((ProvenEmail::First, _)) => (ClaimEnd::Spent, Ok(EmailChangeStep::OneToGo)),
+        let (end, reason, error) = match proven {
+            Ok((ProvenEmail::First, _)) => {
+                self.end_claim(&claim, ClaimEnd::Spent).await;
+                return Ok(EmailChangeStep::OneToGo);
+            }
             Ok((ProvenEmail::Changed(id, opened_at, user), _)) => {
                 self.spend_later(claim);
                 self.outbox_filled.notify_one();
@@ -95,17 +97,40 @@ impl Flows {
                 return Ok(EmailChangeStep::Changed(Box::new(signed_in)));
             }
             Ok((ProvenEmail::Taken, context)) => {
-                let cancelled = self.db.cancel_email_change(UserId(context.user), Some(context.change)).await;
+                let dropped = self.db.drop_email_change(UserId(context.user), context.change).await;
                 // If that fails, its time ends by itself, and until then the address stays taken.
-                drop(cancelled);
-                (ClaimEnd::Spent, Err(ProveEmailError::Taken))
+                drop(dropped);
+                (ClaimEnd::Spent, "address_taken", ProveEmailError::Taken)
             }
-            Ok((ProvenEmail::Gone, _)) => (ClaimEnd::Spent, Err(VerifyCodeError::Rejected.into())),
-            Ok((ProvenEmail::Banned, _)) => (ClaimEnd::Unused, Err(VerifyCodeError::Banned.into())),
-            Err(error) => (ClaimEnd::Unused, Err(error.into())),
+            Ok((ProvenEmail::Gone, _)) => (ClaimEnd::Spent, "change_gone", VerifyCodeError::Rejected.into()),
+            Ok((ProvenEmail::Banned, _)) => (ClaimEnd::Unused, "banned", VerifyCodeError::Banned.into()),
+            Err(error) => {
+                self.end_claim(&claim, ClaimEnd::Unused).await;
+                return Err(error.into());
+            }
         };
-        self.end_claim(&claim, end).await;
-        answer
+        self.end_refused_claim(&claim, end, reason, &self.witness(by, ask.presented.email())).await;
+        Err(error)
+    }
+
+    /// Claims the code of either address: who types does not say which of the two it is. Where only one code waits, only
+    /// that one is guessed at.
+    async fn claim_either(
+        &self,
+        site: &Site,
+        email: &EmailAddress,
+        code: &SignInCode,
+        by: By<'_>,
+    ) -> Result<Option<(Slot, Claim)>, PortError> {
+        let [first, second] = CHANGES;
+        let typed = |slot| TypedCode { site, slot, email, browser: None, code, by };
+        // One answer is one event: a refusal is told by the first of the two that has something to refuse.
+        let telling = match self.claim_typed(&typed(first), Telling::UnlessMissing).await? {
+            Claimed::Claim(claim) => return Ok(Some((first, claim))),
+            Claimed::Missing => Telling::Always,
+            Claimed::Refused => Telling::Never,
+        };
+        Ok(right(self.claim_typed(&typed(second), telling).await?).map(|claim| (second, claim)))
     }
 
     async fn prove_claimed(

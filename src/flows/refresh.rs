@@ -8,6 +8,7 @@ use crate::domain::{RefreshToken, RefreshTokenError, Site};
 use crate::ports::PortError;
 use crate::ports::db::{RefreshSession, Refreshed};
 use crate::ports::limits::Act;
+use crate::ports::refusals::Refusal;
 use crate::ports::tokens::TokenError;
 use crate::telemetry::{Refresh, SessionEnd};
 
@@ -68,8 +69,10 @@ impl Flows {
         text: &str,
         visitor: &Visitor,
     ) -> Result<SignedIn, RefreshError> {
-        self.limits.count(Act::Refresh, visitor.ip).map_err(RefreshError::ClientLimited)?;
-        let token = RefreshToken::parse(text, &site.id, &self.keys)?;
+        self.count_act(Act::Refresh, site, visitor.ip).map_err(RefreshError::ClientLimited)?;
+        let token = RefreshToken::parse(text, &site.id, &self.keys).inspect_err(|_| {
+            self.refusals.count(Refusal::ForeignToken, &site.id, visitor.ip);
+        })?;
         let refreshed = self
             .db
             .refresh_session(&RefreshSession {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::audit::By;
 use super::sealed::{ChallengeContext, LinkWish, MailFor};
 use super::send_code::NewCode;
 use super::{Flows, Visitor};
@@ -65,7 +66,8 @@ impl Flows {
     /// # Errors
     /// A [`RequestCodeError`]; in every case nothing was sent and nothing changed but the client's own count.
     pub async fn request_code(&self, ask: RequestCode<'_>) -> Result<(), RequestCodeError> {
-        self.limits.count(Act::RequestCode, ask.visitor.ip).map_err(RequestCodeError::ClientLimited)?;
+        self.count_act(Act::RequestCode, ask.site, ask.visitor.ip)
+            .map_err(RequestCodeError::ClientLimited)?;
         let create = ask.create_user && ask.site.sign_up;
         if ask.site.reveal_unknown_accounts && !create && !self.db.has_account(ask.email).await? {
             return Err(if ask.create_user {
@@ -87,6 +89,7 @@ impl Flows {
         self.send_code(NewCode {
             site: ask.site,
             email: ask.email,
+            by: By::visitor(ask.visitor),
             browser: ask.browser,
             letter: MailFor::SignIn { create },
             locale: ask.visitor.locale,
@@ -106,10 +109,11 @@ impl Flows {
         email: &EmailAddress,
         visitor: &Visitor,
     ) -> Result<(), RequestCodeError> {
-        self.limits.count(Act::RequestCode, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
+        self.count_act(Act::RequestCode, site, visitor.ip).map_err(RequestCodeError::ClientLimited)?;
         self.send_code(NewCode {
             site,
             email,
+            by: By::visitor(visitor),
             browser: None,
             letter: MailFor::SignIn { create: site.sign_up },
             locale: visitor.locale,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::audit::By;
 use super::request_code::RequestCodeError;
 use super::sealed::{LinkToken, MailFor, MailJob};
 use super::{Flows, system_rng};
@@ -17,6 +18,8 @@ use crate::telemetry::{CodeIssue, Limit};
 pub(super) struct NewCode<'a, C> {
     pub site: &'a Arc<Site>,
     pub email: &'a EmailAddress,
+    /// Who asks.
+    pub by: By<'a>,
     /// The browser that it is to work in, where it was asked for on a hosted page.
     pub browser: Option<BrowserId>,
     /// What its mail says, and so what the code is for.
@@ -69,6 +72,7 @@ impl Flows {
                 short_job: &job(&short)?,
                 long_job: &job(&long)?,
                 how: new.how,
+                witness: Some(&self.witness(new.by, Some(email))),
             })
             .await;
         self.count_issued(site, slot, &issued);
@@ -76,17 +80,21 @@ impl Flows {
     }
 
     /// Counts a sending that has not happened: for a code that follows, or an answer that is worth as much to a stranger.
+    /// Who asks is named where nothing else puts it on record.
     pub(super) async fn count_send(
         &self,
         site: &Site,
         email: &EmailAddress,
         slot: Slot,
+        by: Option<By<'_>>,
     ) -> Result<(), RequestCodeError> {
+        let witness = by.map(|by| self.witness(by, Some(email)));
         let send = CountSend {
             address: self.keys.address_tag(email),
             site: &site.id,
             slot,
             site_mails_per_hour: site.mails_per_hour,
+            witness: witness.as_ref(),
         };
         let issued = self.codes.count_send(&send).await;
         self.count_issued(site, slot, &issued);

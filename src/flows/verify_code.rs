@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::By;
+use super::claims::TypedCode;
 use super::sealed::ChallengeContext;
 use super::{Flows, OpenedSession, SignedIn, Visitor};
 use crate::domain::{BrowserId, ChallengeId, EmailAddress, Locale, SignInCode, Site, Slot, UserMetadata};
@@ -24,6 +26,16 @@ pub enum Presented {
     Code(EmailAddress, Option<SignInCode>),
     /// The proof of a mailed link.
     Link(String),
+}
+
+impl Presented {
+    /// The address that was typed beside a code.
+    pub(super) fn email(&self) -> Option<&EmailAddress> {
+        match self {
+            Self::Code(email, _) => Some(email),
+            Self::Link(_) => None,
+        }
+    }
 }
 
 /// Which accounts the proof may open.
@@ -96,20 +108,24 @@ impl Flows {
     /// # Errors
     /// A [`VerifyCodeError`]. After [`VerifyCodeError::Unavailable`] the same proof works again.
     pub async fn verify_code(self: &Arc<Self>, ask: VerifyCode) -> Result<SignedIn, VerifyCodeError> {
-        self.limits.count(Act::Verify, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
+        self.count_act(Act::Verify, &ask.site, ask.visitor.ip).map_err(VerifyCodeError::ClientLimited)?;
         let flows = Arc::clone(self);
         self.to_its_end(async move { flows.claim_and_open(ask).await }).await
     }
 
     async fn claim_and_open(self: Arc<Self>, ask: VerifyCode) -> Result<SignedIn, VerifyCodeError> {
         let claim = match &ask.presented {
-            Presented::Code(_, None) => None,
+            Presented::Code(_, None) => {
+                self.note_malformed(&ask.site, &ask.visitor);
+                None
+            }
             Presented::Code(email, Some(code)) => {
-                let slot = Slot::SignIn;
-                let claim = self.claim_code(&ask.site, slot, email, ask.browser.as_ref(), code).await?;
+                let (site, slot, by) = (&ask.site, Slot::SignIn, By::visitor(&ask.visitor));
+                let browser = ask.browser.as_ref();
+                let claim = self.claim_code(&TypedCode { site, slot, email, browser, code, by }).await?;
                 claim.map(|claim| (slot, claim))
             }
-            Presented::Link(text) => self.claim_link(&ask.site, &SIGN_IN_LINKS, text).await?,
+            Presented::Link(text) => self.claim_link(&ask.site, &SIGN_IN_LINKS, text, &ask.visitor).await?,
         };
         let (slot, claim) = claim.ok_or(VerifyCodeError::Rejected)?;
         let proven = match self.open_context(&ask.site, slot, &claim) {
@@ -130,8 +146,9 @@ impl Flows {
         proven: Proven,
         visitor: &Visitor,
     ) -> Result<SignedIn, VerifyCodeError> {
+        let email = EmailAddress::parse(&proven.context.email).ok();
         let opened = self.open_proven(site, claim.challenge, proven, visitor).await;
-        let (end, error) = match opened {
+        let (end, reason, error) = match opened {
             Ok(Opened::Session(id, opened_at, user)) => {
                 // The session exists, whatever becomes of this: the person need not wait for it.
                 self.spend_later(claim);
@@ -140,12 +157,16 @@ impl Flows {
                 let session = OpenedSession { id, opened_at, counter: 0 };
                 return Ok(self.signed_in(site, *user, &session).await?);
             }
-            Ok(Opened::AlreadyUsed) => (ClaimEnd::Spent, VerifyCodeError::Rejected),
-            Ok(Opened::NoAccount) => (ClaimEnd::Unused, VerifyCodeError::Rejected),
-            Ok(Opened::Banned) => (ClaimEnd::Unused, VerifyCodeError::Banned),
-            Err(error) => (ClaimEnd::Unused, error),
+            Ok(Opened::AlreadyUsed) => (ClaimEnd::Spent, "already_used", VerifyCodeError::Rejected),
+            Ok(Opened::NoAccount) => (ClaimEnd::Unused, "no_account", VerifyCodeError::Rejected),
+            Ok(Opened::Banned) => (ClaimEnd::Unused, "banned", VerifyCodeError::Banned),
+            Err(error) => {
+                self.end_claim(&claim, ClaimEnd::Unused).await;
+                return Err(error);
+            }
         };
-        self.end_claim(&claim, end).await;
+        let witness = self.witness(By::visitor(visitor), email.as_ref());
+        self.end_refused_claim(&claim, end, reason, &witness).await;
         Err(error)
     }
 

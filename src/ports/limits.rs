@@ -25,7 +25,7 @@ pub struct ClientLimits {
 }
 
 /// What a client is about to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
     /// Ask for a code.
     RequestCode,
@@ -33,6 +33,18 @@ pub enum Act {
     Verify,
     /// Refresh a session.
     Refresh,
+}
+
+impl Act {
+    /// The word for it on record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RequestCode => "code_requests",
+            Self::Verify => "verifies",
+            Self::Refresh => "refreshes",
+        }
+    }
 }
 
 /// Counts what each client does.
@@ -92,7 +104,7 @@ impl Limits {
 }
 
 /// What counts as one client: an IPv4 address, or an IPv6 /64, which is what one line is given (RFC 6177 §2).
-fn network(client: IpAddr) -> IpAddr {
+pub(super) fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),

@@ -8,6 +8,7 @@ pub mod codes;
 pub mod db;
 pub mod limits;
 pub mod mail;
+pub mod refusals;
 pub mod roster;
 pub mod tokens;
 

@@ -194,6 +194,8 @@ words! {
         Mail = "mail",
         /// How long is the mail queue?
         Queue = "queue",
+        /// Take events that wait to be put on record, or forget them.
+        Events = "events",
         /// Does it answer?
         Ping = "ping",
     }

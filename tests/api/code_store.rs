@@ -55,6 +55,7 @@ impl Store {
             short_job: b"short job",
             long_job: b"long job",
             how,
+            witness: None,
         };
         (challenge, self.codes.issue(&issue).await.unwrap())
     }
@@ -64,9 +65,10 @@ impl Store {
     }
 
     async fn claim_in(&self, slot: Slot, site: &str, proof: Proof<'_>) -> Option<Claim> {
-        match self.codes.claim(&ClaimCode { address: ADA, site, slot, proof }).await.unwrap() {
+        let claim = ClaimCode { address: ADA, site, slot, proof, witness: None, missing_is_no_news: false };
+        match self.codes.claim(&claim).await.unwrap() {
             Claimed::Claim(claim) => Some(claim),
-            Claimed::Refused => None,
+            Claimed::Refused | Claimed::Missing => None,
         }
     }
 }
@@ -80,6 +82,7 @@ fn limits() -> CodeLimits {
         send_gap: Duration::from_secs(60),
         sends_per_hour: 5,
         sends_per_day: 10,
+        events_waiting: 100,
     }
 }
 
@@ -243,7 +246,8 @@ async fn t30_a_code_works_for_its_own_purpose_alone_and_leaves_the_others_be() {
 #[tokio::test]
 async fn limits_of_an_address_are_counted_over_all_purposes_and_a_sending_ahead_counts_once() {
     on_both(async |store| {
-        let send = |slot| CountSend { address: ADA, site: "reader", slot, site_mails_per_hour: 100 };
+        let send =
+            |slot| CountSend { address: ADA, site: "reader", slot, site_mails_per_hour: 100, witness: None };
         let current = Slot::EmailChangeCurrent;
         assert_eq!(store.codes.count_send(&send(current)).await.unwrap(), Issued::Counted);
         let too_soon = store.codes.count_send(&send(current)).await.unwrap();
@@ -279,6 +283,7 @@ async fn a_proof_that_is_kept_is_claimed_by_its_secret_alone_once_and_in_its_tim
             short_mac: None,
             context: b"context",
             life: Duration::from_secs(300),
+            witness: None,
         };
         store.codes.keep(&keep).await.unwrap();
         for (slot, site, proof) in [
@@ -313,6 +318,7 @@ async fn a_kept_proof_may_have_a_code_whose_guesses_are_counted_as_ever() {
             short_mac,
             context: b"context",
             life: Duration::from_secs(600),
+            witness: None,
         };
         let short = |mac| Proof::Code(CodeKind::Short, mac);
         store.codes.keep(&keep(Some("right"))).await.unwrap();

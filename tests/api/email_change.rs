@@ -167,7 +167,10 @@ on_both_backends! {
         let user = doorcode::domain::UserId(text(&session["user"], "id").parse().unwrap());
         let pending = app.flows.email_change_of(user).await.unwrap().expect("half of it is done");
         assert!(pending.current_proven && !pending.new_proven && pending.email.as_str() == "third@example.net");
-        assert!(app.flows.cancel_email_change(user).await.unwrap());
+        let visitor =
+            doorcode::flows::Visitor { ip: [127, 0, 0, 1].into(), user_agent: None, locale: None };
+        let site = app.flows.sites.find("reader").unwrap();
+        assert!(app.flows.cancel_email_change(site, user, &visitor).await.unwrap());
         assert_eq!(app.flows.email_change_of(user).await.unwrap(), None);
         let third = app.code("third@example.net", 1).await;
         prove(&app, "third@example.net", &third).await.assert_problem(403, "otp_expired");

@@ -149,7 +149,7 @@ impl Flows {
         if account.is_some_and(|account| account.user.email_confirmed_at.is_some()) {
             return Err(AdminError::AccountExists);
         }
-        self.count_send(site, email, Slot::Invitation).await?;
+        self.count_send(site, email, Slot::Invitation, None).await?;
         let wished = redirect_to.map(|wished| site.redirect_target(wished).to_string());
         let context = sign_in_context(email, wished);
         // Before the account: a mail whose link is not kept would lead nowhere, and a kept one without a mail hurts nobody.
@@ -271,6 +271,8 @@ impl Flows {
             short_mac: (slot != Slot::Invitation).then_some(mac.as_str()),
             context: &self.seal(Sealed::Challenge, &context_of(site, slot), context)?,
             life,
+            // The administrator's act is on record where it is done.
+            witness: None,
         };
         self.codes.keep(&keep).await?;
         Ok((code, link.encode()))

@@ -98,7 +98,7 @@ pub(super) async fn resend(Posted { visit, .. }: Posted) -> Result<Response> {
 #[handler]
 pub(super) async fn cancel(Posted { visit, .. }: Posted) -> Result<Response> {
     let (user, _) = visit.person()?;
-    visit.flows.cancel_email_change(user).await.map_err(Problem::from)?;
+    visit.flows.cancel_email_change(&visit.site, user, &visit.visitor).await.map_err(Problem::from)?;
     Ok(visit.go("/account?done=change_cancelled#address"))
 }
 

@@ -1,13 +1,14 @@
 -- Issues a code: limits, the code's keyed hash, and the mail that carries it, all or nothing.
 --
 -- KEYS  1 challenge (hash)   2 sends of the address (list)   3 wrong guesses of the address (list)
---       4 mail queue (stream)   5 mails of the site this hour (counter)
+--       4 mail queue (stream)   5 mails of the site this hour (counter)   and those of audit.lua
 -- ARGV  1 'new', 'replacement': only in place of a code that still waits, whose context is kept,
 --         'count': the limits are counted and nothing is issued, or 'counted': they were
 --       2 site and purpose   3 gap in ms   4 sends an hour   5 sends a day   6 wrong guesses a day
 --       7 mails of the site an hour   8 life in ms
 --       9 challenge id   10 hash of the short code   11 hash of the long code   12 hash of the link
 --       13 sealed context   14 mail job with the short code   15 mail job with the long code
+--       and those of audit.lua
 --
 -- Lists hold the time of each event, so that every limit is exact at any moment and every key can expire.
 
@@ -19,6 +20,7 @@ local context = ARGV[13]
 if ARGV[1] == 'replacement' then
     context = redis.call('HGET', KEYS[1], 'context')
     if not context then
+        note(now, 'code_not_waiting', '')
         return {'nothing', 0}
     end
 end
@@ -48,9 +50,11 @@ if ARGV[1] ~= 'counted' then
         wait = math.max(wait, first_in_day + day - now)
     end
     if wait > 0 then
+        note(now, 'code_limited', 'address')
         return {'too_soon', wait}
     end
     if tonumber(redis.call('GET', KEYS[5]) or '0') >= tonumber(ARGV[7]) then
+        note(now, 'code_limited', 'site')
         return {'site_budget', math.max(redis.call('PTTL', KEYS[5]), 1000)}
     end
 
@@ -84,4 +88,5 @@ redis.call('PEXPIRE', KEYS[1], ARGV[8])
 redis.call('XADD', KEYS[4], '*', 'job', long and ARGV[15] or ARGV[14])
 -- The newest job dies with its code, so the queue may go a little later.
 redis.call('PEXPIRE', KEYS[4], 2 * tonumber(ARGV[8]))
+note(now, 'code_asked', long and 'long' or 'short')
 return {long and 'long' or 'short', 0}

@@ -2,6 +2,8 @@
 //!
 //! What it holds is gone at a stop, codes and their mails alike; production refuses it.
 
+mod events;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,9 +14,9 @@ use uuid::Uuid;
 
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
-    QueueLook, QueueStanding, QueuedMail,
+    QueueLook, QueueStanding, QueuedMail, Witness,
 };
-use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
+use crate::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, Slot};
 use crate::ports::clock::Clock;
 
 /// How long a worker waits for the next mail before it looks around.
@@ -37,6 +39,7 @@ struct Held {
     site_mails: HashMap<String, (DateTime<Utc>, u32)>,
     once: HashMap<(AddressTag, String), DateTime<Utc>>,
     mail: VecDeque<QueuedMail>,
+    events: events::Events,
     /// Each mail that waits or is being sent, and when it was queued.
     unfinished_mail: BTreeMap<u64, (DateTime<Utc>, Vec<u8>)>,
     mails_so_far: u64,
@@ -59,6 +62,9 @@ struct Challenge {
     lease: Option<(Uuid, DateTime<Utc>)>,
 }
 
+/// Why a claim is refused where there is nothing to be right about.
+const NONE_WAITING: &str = "none_waiting";
+
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const DAY: TimeDelta = TimeDelta::days(1);
 
@@ -73,6 +79,21 @@ impl MemoryCodes {
         let now = self.clock.now();
         let mut held = self.lock();
         held.sweep(now);
+        let issued = self.issue_now(&mut held, issue, now);
+        let told = match issued {
+            Issued::Queued(kind) => Some((AuditAction::CodeAsked, kind.as_str())),
+            Issued::NothingToReplace => Some((AuditAction::CodeNotWaiting, "")),
+            Issued::TooSoon(_) => Some((AuditAction::CodeLimited, "address")),
+            Issued::SiteBudget(_) => Some((AuditAction::CodeLimited, "site")),
+            Issued::Counted => None,
+        };
+        if let Some((action, outcome)) = told {
+            self.note(&mut held, issue.witness, (issue.site, issue.slot), action, outcome);
+        }
+        issued
+    }
+
+    fn issue_now(&self, held: &mut Held, issue: &IssueCode<'_>, now: DateTime<Utc>) -> Issued {
         let key = (issue.address, issue.site.to_owned(), issue.slot);
         let waiting = held.challenges.get(&key).filter(|challenge| challenge.expires_at > now);
         let context = match (issue.how, waiting) {
@@ -86,8 +107,9 @@ impl MemoryCodes {
                 site: issue.site,
                 slot: issue.slot,
                 site_mails_per_hour: issue.site_mails_per_hour,
+                witness: None,
             };
-            match self.count(&mut held, &send, now) {
+            match self.count(held, &send, now) {
                 Issued::Counted => {}
                 refused => return refused,
             }
@@ -115,7 +137,6 @@ impl MemoryCodes {
         let number = held.mails_so_far;
         held.unfinished_mail.insert(number, (now, job.to_vec()));
         held.mail.push_back(QueuedMail { job: job.to_vec(), partition: 0, id: number.to_string() });
-        drop(held);
         self.mail_came.notify_one();
         Issued::Queued(kind)
     }
@@ -124,7 +145,16 @@ impl MemoryCodes {
         let now = self.clock.now();
         let mut held = self.lock();
         held.sweep(now);
-        self.count(&mut held, send, now)
+        let counted = self.count(&mut held, send, now);
+        let limit = match counted {
+            Issued::TooSoon(_) => Some("address"),
+            Issued::SiteBudget(_) => Some("site"),
+            _ => None,
+        };
+        if let Some(limit) = limit {
+            self.note(&mut held, send.witness, (send.site, send.slot), AuditAction::CodeLimited, limit);
+        }
+        counted
     }
 
     /// Judges the limits and counts the sending: all or nothing.
@@ -184,28 +214,44 @@ impl MemoryCodes {
                 lease,
             },
         );
+        self.note(&mut held, proof.witness, (proof.site, proof.slot), AuditAction::LinkConfirmed, "");
     }
 
     pub(super) fn claim(&self, claim: &ClaimCode<'_>) -> Claimed {
-        let now = self.clock.now();
         let mut held = self.lock();
+        match self.claim_now(&mut held, claim) {
+            Ok(claim) => Claimed::Claim(claim),
+            Err(reason) => {
+                let missing = reason == NONE_WAITING;
+                if !(missing && claim.missing_is_no_news) {
+                    let place = (claim.site, claim.slot);
+                    self.note(&mut held, claim.witness, place, AuditAction::CodeRefused, reason);
+                }
+                if missing { Claimed::Missing } else { Claimed::Refused }
+            }
+        }
+    }
+
+    /// The claim, or why it is refused, in the word of the record.
+    fn claim_now(&self, held: &mut Held, claim: &ClaimCode<'_>) -> Result<Claim, &'static str> {
+        let now = self.clock.now();
         let wrong_before = held.wrong_in_day(claim.address, now);
         let key = (claim.address, claim.site.to_owned(), claim.slot);
         let Some(challenge) = held.challenges.get_mut(&key).filter(|challenge| challenge.expires_at > now)
         else {
-            return Claimed::Refused;
+            return Err(NONE_WAITING);
         };
         if challenge.lease.is_some_and(|(_, until)| until > now) {
-            return Claimed::Refused;
+            return Err("in_use");
         }
         match claim.proof {
             Proof::Link(mac) if mac == challenge.link_mac => {}
-            Proof::Link(_) => return Claimed::Refused,
+            Proof::Link(_) => return Err("wrong"),
+            Proof::Code(kind, _) if Some(kind) != challenge.kind => return Err("wrong"),
             Proof::Code(kind, _)
-                if Some(kind) != challenge.kind
-                    || (kind == CodeKind::Short && wrong_before >= self.limits.wrong_per_day as usize) =>
+                if kind == CodeKind::Short && wrong_before >= self.limits.wrong_per_day as usize =>
             {
-                return Claimed::Refused;
+                return Err("guesses_spent");
             }
             Proof::Code(_, mac) => {
                 challenge.tries += 1;
@@ -218,13 +264,13 @@ impl MemoryCodes {
                     while wrong.len() > self.limits.wrong_per_day as usize {
                         wrong.pop_front();
                     }
-                    return Claimed::Refused;
+                    return Err("wrong");
                 }
             }
         }
         let holder = Uuid::new_v4();
         challenge.lease = Some((holder, now + self.limits.lease));
-        Claimed::Claim(Claim {
+        Ok(Claim {
             challenge: challenge.id,
             context: challenge.context.clone(),
             address: claim.address,
@@ -235,8 +281,12 @@ impl MemoryCodes {
         })
     }
 
-    pub(super) fn end_claim(&self, claim: &Claim, end: ClaimEnd) {
+    pub(super) fn end_claim(&self, claim: &Claim, end: ClaimEnd, refused: Option<(&str, &Witness<'_>)>) {
         let mut held = self.lock();
+        if let Some((reason, witness)) = refused {
+            let place = (claim.site.as_str(), claim.slot);
+            self.note(&mut held, Some(witness), place, AuditAction::ProofRefused, reason);
+        }
         let key = (claim.address, claim.site.clone(), claim.slot);
         let Some(challenge) = held.challenges.get_mut(&key) else { return };
         if challenge.lease.is_some_and(|(holder, _)| holder == claim.holder) {

@@ -3,6 +3,7 @@
 //! Two stores with one meaning: Redis, for any number of replicas, and this process's memory, for trying things out.
 //! One test suite runs against both. Neither ever sees a code, an address or a link in the clear.
 
+mod events;
 mod memory;
 mod redis;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use self::events::{WaitingEvents, Witness};
 pub use self::memory::MemoryCodes;
 pub use self::redis::{RedisCodes, RedisSettings};
 use super::PortError;
@@ -33,6 +35,8 @@ pub struct CodeLimits {
     pub sends_per_hour: u32,
     /// Mails to an address a day, over all sites.
     pub sends_per_day: u32,
+    /// Events that may wait for the database; what comes then is counted and lost.
+    pub events_waiting: u32,
 }
 
 /// What is kept for one code, and the mail that takes it to its owner.
@@ -65,6 +69,8 @@ pub struct IssueCode<'a> {
     pub long_job: &'a [u8],
     /// How it stands with the limits and with a code that still waits.
     pub how: Issue,
+    /// Who asks, for the record; `None` leaves it unsaid.
+    pub witness: Option<&'a Witness<'a>>,
 }
 
 /// How a code is issued.
@@ -89,6 +95,8 @@ pub struct CountSend<'a> {
     pub slot: Slot,
     /// Mails an hour that the site may send.
     pub site_mails_per_hour: u32,
+    /// Who asks, for the record of a refusal; `None` leaves it unsaid.
+    pub witness: Option<&'a Witness<'a>>,
 }
 
 /// A proof that we do not mail, to be kept as a code is: claimed by its link's secret, and by a short code if it has one.
@@ -110,6 +118,8 @@ pub struct KeepProof<'a> {
     pub context: &'a [u8],
     /// How long it is kept.
     pub life: Duration,
+    /// Who confirmed what it goes on from, for the record; `None` leaves it unsaid.
+    pub witness: Option<&'a Witness<'a>>,
 }
 
 /// What became of a request for a code.
@@ -138,6 +148,10 @@ pub struct ClaimCode<'a> {
     pub slot: Slot,
     /// A code or a link, as its keyed hash.
     pub proof: Proof<'a>,
+    /// Who presents it, for the record of a refusal; `None` leaves it unsaid.
+    pub witness: Option<&'a Witness<'a>>,
+    /// That nothing waits here is no refusal yet: it is looked for elsewhere.
+    pub missing_is_no_news: bool,
 }
 
 /// A proof, as the store can compare it.
@@ -154,8 +168,10 @@ pub enum Proof<'a> {
 pub enum Claimed {
     /// The proof is right; its holder may open the one session.
     Claim(Claim),
-    /// Wrong, or nothing to be right about. Callers learn no more.
+    /// Wrong. Callers learn no more.
     Refused,
+    /// Nothing to be right about, which callers are told no differently.
+    Missing,
 }
 
 /// A proven challenge, kept from others until it is [spent or given back](Codes::end_claim) or the lease runs out.
@@ -265,10 +281,46 @@ impl Codes {
     pub async fn end_claim(&self, claim: &Claim, end: ClaimEnd) -> Result<(), PortError> {
         match self {
             Self::Memory(store) => {
-                store.end_claim(claim, end);
+                store.end_claim(claim, end, None);
                 Ok(())
             }
-            Self::Redis(store) => store.end_claim(claim, end).await,
+            Self::Redis(store) => store.end_claim(claim, end, None).await,
+        }
+    }
+
+    /// Ends a claim that was right and led to nothing, and puts on record why.
+    pub async fn end_refused_claim(
+        &self,
+        claim: &Claim,
+        end: ClaimEnd,
+        reason: &str,
+        witness: &Witness<'_>,
+    ) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.end_claim(claim, end, Some((reason, witness)));
+                Ok(())
+            }
+            Self::Redis(store) => store.end_claim(claim, end, Some((reason, witness))).await,
+        }
+    }
+
+    /// Events of a partition that wait to be put on record; none where another replica is about to.
+    pub async fn take_events(&self, partition: u16) -> Result<WaitingEvents, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.take_events()),
+            Self::Redis(store) => store.take_events(partition).await,
+        }
+    }
+
+    /// Forgets events that are on record.
+    pub async fn events_done(&self, taken: &WaitingEvents) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.events_done(taken);
+                Ok(())
+            }
+            Self::Redis(store) => store.events_done(taken).await,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Keys are `<prefix>:{<partition>}:<kind>:…`. The braces are a hash tag (Redis Cluster specification, "Hash tags"):
 //! all keys of an operation share it and so live in one slot. An address picks its partition by its tag.
 
+mod events;
 mod queue;
 
 use std::fmt;
@@ -20,15 +21,21 @@ use uuid::Uuid;
 
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
+    Witness,
 };
 use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::{Dependency, PortError};
 use crate::telemetry::{StoreCall, StoreCounts, traces};
 
-static ISSUE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("issue.lua")));
-static KEEP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("keep.lua")));
-static CLAIM: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("claim.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
+static ISSUE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("issue.lua")));
+static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lua")));
+static CLAIM: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("claim.lua")));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("release.lua")));
+
+/// A script that puts on record what it does.
+fn with_note(script: &str) -> Script {
+    Script::new(&[events::NOTE, script].concat())
+}
 
 /// How to reach Redis and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -91,6 +98,7 @@ impl RedisCodes {
             site: issue.site,
             slot: issue.slot,
             site_mails_per_hour: issue.site_mails_per_hour,
+            witness: issue.witness,
         };
         let how = match issue.how {
             Issue::New => "new",
@@ -105,11 +113,14 @@ impl RedisCodes {
             .arg(issue.context)
             .arg(issue.short_job)
             .arg(issue.long_job);
+        self.note_arguments(&mut call, issue.witness, issue.site, issue.slot);
         self.issued(call).await
     }
 
     pub(super) async fn count_send(&self, send: &CountSend<'_>) -> Result<Issued, PortError> {
-        self.issued(self.prepare_issue(send, "count")).await
+        let mut call = self.prepare_issue(send, "count");
+        self.note_arguments(&mut call, send.witness, send.site, send.slot);
+        self.issued(call).await
     }
 
     fn prepare_issue(&self, send: &CountSend<'_>, how: &str) -> ScriptInvocation<'static> {
@@ -119,8 +130,9 @@ impl RedisCodes {
             .key(self.address_key("sends", send.address))
             .key(self.address_key("wrong", send.address))
             .key(self.mail_key(self.partition(send.address)))
-            .key(self.key(self.partition(send.address), "mails", send.site))
-            .arg(how)
+            .key(self.key(self.partition(send.address), "mails", send.site));
+        self.note_keys(&mut call, self.partition(send.address));
+        call.arg(how)
             .arg(format!("{}:{}", send.site, send.slot.as_str()))
             .arg(millis(limits.send_gap))
             .arg(limits.sends_per_hour)
@@ -147,13 +159,15 @@ impl RedisCodes {
 
     pub(super) async fn keep(&self, proof: &KeepProof<'_>) -> Result<(), PortError> {
         let mut call = KEEP.prepare_invoke();
-        call.key(self.challenge_key(proof.tag, proof.site, proof.slot))
-            .arg(proof.challenge.0.to_string())
+        call.key(self.challenge_key(proof.tag, proof.site, proof.slot));
+        self.note_keys(&mut call, self.partition(proof.tag));
+        call.arg(proof.challenge.0.to_string())
             .arg(proof.link_mac)
             .arg(proof.context)
             .arg(millis(proof.life))
             .arg(if proof.short_mac.is_some() { "short" } else { "none" })
             .arg(proof.short_mac.unwrap_or_default());
+        self.note_arguments(&mut call, proof.witness, proof.site, proof.slot);
         self.timed(StoreCall::Keep, call.invoke_async::<()>(&mut self.shared.clone())).await
     }
 
@@ -167,13 +181,16 @@ impl RedisCodes {
         let mut call = CLAIM.prepare_invoke();
         call.key(self.challenge_key(claim.address, claim.site, claim.slot))
             .key(self.address_key("wrong", claim.address))
-            .key(self.lease_key(claim.address, claim.site, claim.slot))
-            .arg(kind)
+            .key(self.lease_key(claim.address, claim.site, claim.slot));
+        self.note_keys(&mut call, self.partition(claim.address));
+        call.arg(kind)
             .arg(mac)
             .arg(limits.tries)
             .arg(limits.wrong_per_day)
             .arg(millis(limits.lease))
-            .arg(holder.to_string());
+            .arg(holder.to_string())
+            .arg(u8::from(claim.missing_is_no_news));
+        self.note_arguments(&mut call, claim.witness, claim.site, claim.slot);
         let answer: Vec<Vec<u8>> =
             self.timed(StoreCall::Claim, call.invoke_async(&mut self.shared.clone())).await?;
         match answer.as_slice() {
@@ -186,21 +203,31 @@ impl RedisCodes {
                 by_code: matches!(claim.proof, Proof::Code(..)),
                 holder,
             })),
-            [word] if [b"missing".as_slice(), b"wrong", b"leased"].contains(&word.as_slice()) => {
-                Ok(Claimed::Refused)
-            }
+            [word] if word == b"missing" => Ok(Claimed::Missing),
+            [word] if [b"wrong".as_slice(), b"leased"].contains(&word.as_slice()) => Ok(Claimed::Refused),
             _ => Err(unknown_word(&String::from_utf8_lossy(answer.first().map_or(b"", Vec::as_slice)))),
         }
     }
 
-    pub(super) async fn end_claim(&self, claim: &Claim, end: ClaimEnd) -> Result<(), PortError> {
+    pub(super) async fn end_claim(
+        &self,
+        claim: &Claim,
+        end: ClaimEnd,
+        refused: Option<(&str, &Witness<'_>)>,
+    ) -> Result<(), PortError> {
         let mut call = RELEASE.prepare_invoke();
-        call.key(self.challenge_key(claim.address, &claim.site, claim.slot))
-            .key(self.lease_key(claim.address, &claim.site, claim.slot))
-            .arg(if end == ClaimEnd::Spent { "spent" } else { "unused" })
+        call.key(self.challenge_key(claim.address, &claim.site, claim.slot)).key(self.lease_key(
+            claim.address,
+            &claim.site,
+            claim.slot,
+        ));
+        self.note_keys(&mut call, self.partition(claim.address));
+        call.arg(if end == ClaimEnd::Spent { "spent" } else { "unused" })
             .arg(claim.challenge.0.to_string())
             .arg(claim.holder.to_string())
-            .arg(u8::from(claim.by_code));
+            .arg(u8::from(claim.by_code))
+            .arg(refused.map_or("", |(reason, _)| reason));
+        self.note_arguments(&mut call, refused.map(|(_, witness)| witness), &claim.site, claim.slot);
         self.timed(StoreCall::Release, call.invoke_async::<()>(&mut self.shared.clone())).await
     }
 
@@ -287,7 +314,11 @@ impl RedisCodes {
     }
 
     fn mail_key(&self, partition: u16) -> String {
-        format!("{}:{{{partition}}}:mail", self.settings.key_prefix)
+        self.partition_key(partition, "mail")
+    }
+
+    fn partition_key(&self, partition: u16, kind: &str) -> String {
+        format!("{}:{{{partition}}}:{kind}", self.settings.key_prefix)
     }
 }
 

@@ -1,3 +1,11 @@
-//! `auth.audit_log`, where no other statement writes or reads it along the way: looking for events.
+//! `auth.audit_log` and the chain over it, where they are not written in the statement of an act: events of the code
+//! store are put on record, rows are signed, looked through, searched, and in the end removed.
 
+mod chain;
+mod inspect;
+mod record;
+mod retention;
 mod search;
+
+pub use self::chain::{Extended, Window};
+pub use self::inspect::InspectedPage;

@@ -1,5 +1,6 @@
 //! `auth.email_changes`: a change of address is asked for, seen, withdrawn. Proving it has its own file.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -20,6 +21,10 @@ pub struct BeginEmailChange<'a> {
     pub new_email: &'a EmailAddress,
     /// How long both halves may take.
     pub life: Duration,
+    /// Where the request came from, for the audit log.
+    pub ip: IpAddr,
+    /// What the client calls itself, for the audit log.
+    pub agent: Option<&'a str>,
 }
 
 /// What became of a wish to change one's address.
@@ -73,7 +78,11 @@ impl Db {
                             set id = excluded.id, session_id = excluded.session_id, site = excluded.site,
                                 new_email = excluded.new_email, current_proven_at = null, new_proven_at = null,
                                 requested_at = excluded.requested_at, expires_at = excluded.expires_at
-                         returning new_email, requested_at
+                         returning user_id, new_email, requested_at
+                       ), logged as (
+                         insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent)
+                         select user_id, 'email_change_asked', user_id, $2, $3, $7::text::inet, left($8, 256)
+                           from noted
                        )
                        select case when not seen.live then 'no_session' when seen.banned then 'banned'
                                    when seen.taken then 'taken' else 'ok' end as "verdict!",
@@ -90,6 +99,8 @@ impl Db {
                     begin.id,
                     begin.new_email.as_str(),
                     begin.life.as_secs_f64(),
+                    begin.ip.to_string(),
+                    begin.agent,
                 );
                 Box::pin(statement.fetch_optional(sql))
             })
@@ -164,13 +175,35 @@ impl Db {
         }))
     }
 
-    /// Takes a change back, whatever was proven of it; this one, or whichever there is. Whether there was one.
-    pub async fn cancel_email_change(&self, user: UserId, id: Option<Uuid>) -> Result<bool, PortError> {
+    /// Takes this change back: it could not be mailed, or came too late.
+    pub async fn drop_email_change(&self, user: UserId, id: Uuid) -> Result<(), PortError> {
+        self.run(|sql| {
+            let statement =
+                sqlx::query!("delete from auth.email_changes where user_id = $1 and id = $2", user.0, id);
+            Box::pin(statement.execute(sql))
+        })
+        .await
+        .map(drop)
+    }
+
+    /// A person takes their change back, whatever was proven of it. Whether there was one.
+    pub async fn cancel_email_change(
+        &self,
+        user: UserId,
+        site: &str,
+        (ip, agent): (IpAddr, Option<&str>),
+    ) -> Result<bool, PortError> {
         self.run(|sql| {
             let statement = sqlx::query!(
-                "delete from auth.email_changes where user_id = $1 and ($2::uuid is null or id = $2)",
+                "with gone as (
+                   delete from auth.email_changes where user_id = $1 returning user_id
+                 )
+                 insert into auth.audit_log (actor_id, action, target_id, site, ip, agent)
+                 select user_id, 'email_change_cancelled', user_id, $2, $3::text::inet, left($4, 256) from gone",
                 user.0,
-                id,
+                site,
+                ip.to_string(),
+                agent,
             );
             Box::pin(statement.execute(sql))
         })

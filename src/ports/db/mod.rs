@@ -49,6 +49,7 @@ pub use admin::{
     Actor, AddressMark, ChangeUser, Creation, CreationTx, InviteUser, LibraryChange, LibraryFilter,
     LiveServiceKey, NewLibrary, NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
 };
+pub use audit::{Extended, InspectedPage, Window};
 pub use caller::{Admitted, CallerTx, Identity};
 pub use cookie_sessions::{Continued, CookieClaim, EndSessions};
 pub use delete_account::DeletedAccount;

@@ -99,6 +99,11 @@ impl Db {
                  select user_id, 'user_modified', user_id, id, $3, $11::text::inet, left($10, 256),
                         jsonb_build_object('fields', '["email"]'::jsonb, 'ended', (select count(*) from ended))
                    from opened
+               ), logged_half as (
+                 insert into auth.audit_log (actor_id, action, target_id, site, ip, agent, details)
+                 select user_id, 'email_change_proven', user_id, $3, $11::text::inet, left($10, 256),
+                        jsonb_build_object('purpose', $4::text)
+                   from noted
                )
                select case when moved.id is not null then 'ok' when exists (select from noted) then 'first'
                            when (select banned from person) then 'banned' else 'gone' end as "verdict!",
