@@ -33,9 +33,9 @@ impl Verify {
             let report = verify(config, AuditRange { since, head }).await?;
             is_whole = report.is_whole();
             if as_json {
-                println!("{}", as_object(&report))
+                println!("{}", as_object(&report));
             } else {
-                say(&report)
+                say(&report);
             }
             Ok(())
         });

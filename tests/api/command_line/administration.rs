@@ -27,12 +27,12 @@ impl Office {
         settings.push(("DATABASE__MIGRATE_AT_START".to_owned(), "false".to_owned()));
         settings.push(("DATABASE__DATA_DIR".to_owned(), folder.path().to_str().unwrap().to_owned()));
         let server = Process::start(&settings, folder.path()).await;
-        let mut office = Self { services, settings, folder, server, key: String::new() };
+        let office = Self { services, settings, folder, server, key: String::new() };
         let made = office.direct(&["service-key", "create", "tests", "--scope", "admin"]).await;
         assert_eq!(made.code, Some(0), "{}", made.output);
-        office.key = made.stdout.trim().to_owned();
-        assert!(office.key.starts_with("doorcode_sk_") && !office.key.contains(char::is_whitespace));
-        office
+        let key = made.stdout.trim().to_owned();
+        assert!(key.starts_with("doorcode_sk_") && !key.contains(char::is_whitespace));
+        Self { key, ..office }
     }
 
     /// On the database.

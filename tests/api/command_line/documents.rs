@@ -1,5 +1,6 @@
 //! What others read about the program: its help, completions, manual and API documents.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::Value;
@@ -17,7 +18,7 @@ async fn output(arguments: &[&str]) -> String {
 async fn the_help_is_the_one_that_was_reviewed() {
     let mut help = output(&["--help"]).await;
     for group in ["user", "service-key", "library", "staff", "key", "audit", "import"] {
-        help.push_str(&format!("\n── {group} ──\n{}", output(&[group, "-h"]).await));
+        write!(help, "\n── {group} ──\n{}", output(&[group, "-h"]).await).unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/command_line/help.txt");
     if help != std::fs::read_to_string(&path).unwrap_or_default() {
