@@ -122,6 +122,17 @@ need_python() {
     die "the packages of $pins could not be installed. They need Python's venv or pip (Debian: apt-get install python3-venv) and the network."
 }
 
+# The client generator and Schemathesis, for the API documents.
+need_python_tools() {
+    local pins=$here/clients/python/requirements.txt
+    need python3 python3 python3-venv
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "the suite in tests/clients needs Python 3.11 or newer. Install it and run this again."
+    mkdir -p "$target"
+    need_python "$target/test-python-tools-$(cksum <"$pins" | cut -d' ' -f1)" "$pins" schemathesis
+    export DOORCODE_TEST_TOOLS_PYTHON=$FOUND_PYTHON DOORCODE_TEST_TOOLS_PYTHONPATH=$FOUND_PYTHONPATH
+}
+
 # The published Python client, for the stories that are told with it.
 need_python_client() {
     local pins=$here/sdk/python/requirements.txt
@@ -137,7 +148,7 @@ need_node() {
     local major
     need node nodejs
     major=$(node -p 'process.versions.node.split(".")[0]')
-    [ "$major" -ge 20 ] || die "Node.js $major is too old for the suites in tests/sdk and tests/browser. Install Node.js 20 or newer and run this again."
+    [ "$major" -ge 20 ] || die "Node.js $major is too old for the suites in tests/sdk, tests/clients and tests/browser. Install Node.js 20 or newer and run this again."
     need npm npm
 }
 

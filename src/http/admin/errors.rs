@@ -35,6 +35,7 @@ impl ApiResponse for AdminProblem {
             (409, "The state does not allow this"),
             (412, "Somebody else has changed it: read it again"),
             (413, "The body is larger than the limit"),
+            (414, "Path and query are longer than the limit"),
             (422, "A value is out of its bounds, or a field is not described; `field` names it"),
             (428, "If-Match is missing"),
             (500, "A mistake of ours; it has been logged"),

@@ -104,6 +104,7 @@ pub fn document(flows: &SharedFlows) -> String {
             }
         }
     }
+    crate::http::openapi::complete(&mut document);
     document.to_string()
 }
 

@@ -6,27 +6,27 @@ use poem_openapi::payload::{Json, Payload};
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::http::Problem;
 
 /// From this version on, clients read `code` as a text.
 const VERSION: &str = "2024-01-01";
 
-/// An error. `code` is stable; `message` is for people.
+/// An error. `error_code` is stable; `msg` is for people.
 ///
-/// This is the shape for callers that send `X-Supabase-Api-Version: 2024-01-01` or later; for others `code` is the status
-/// as a number and `message` is absent.
+/// Callers that send `X-Supabase-Api-Version: 2024-01-01` or later get both as `code` and `message` too; for others `code`
+/// is the status as a number and `message` is absent.
 #[derive(Debug, Object)]
 #[oai(rename = "Error")]
 struct ErrorObject {
+    /// As `error_code`, or the status as a number.
+    code: Value,
+    /// As `msg`.
+    message: Option<String>,
     /// Stable; compare this.
-    code: String,
-    /// For people.
-    message: String,
-    /// As `code`.
     error_code: String,
-    /// As `message`.
+    /// For people.
     msg: String,
 }
 
@@ -84,6 +84,7 @@ impl ApiResponse for Problem {
                 response(404, "There is nothing of that name"),
                 response(409, "Another request changed the same thing at the same moment"),
                 response(413, "The body is larger than the limit"),
+                response(414, "Path and query are longer than the limit"),
                 response(421, "The server does not answer for this host"),
                 response(422, "The site does not offer this, or it cannot be done as things are"),
                 response(429, "Too often; Retry-After says when to try again"),

@@ -75,7 +75,7 @@ impl ApiResponse for GateProblem {
     fn meta() -> MetaResponses {
         let mut whole = Problem::meta();
         // What cannot come of this operation, or is said more exactly here.
-        whole.responses.retain(|response| matches!(response.status, Some(400 | 421 | 500 | 504)));
+        whole.responses.retain(|response| matches!(response.status, Some(400 | 414 | 421 | 500 | 504)));
         let header = |name: &str, description: &str| MetaHeader {
             name: name.to_owned(),
             description: Some(description.to_owned()),

@@ -76,6 +76,7 @@ impl ApiResponse for LibraryProblem {
             (409, "The state does not allow this"),
             (412, "Somebody else has changed it: read it again"),
             (413, "The body is larger than the limit"),
+            (414, "Path and query are longer than the limit"),
             (421, "The server does not answer for this host"),
             (422, "A value is out of its bounds; `field` names it"),
             (428, "If-Match is missing"),
