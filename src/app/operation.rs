@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use poem::Response;
+use poem::endpoint::BoxEndpoint;
 use secrecy::SecretString;
 
 use super::{StartError, connect, db_settings, finish, master_key, wiring};
 use crate::config::Config;
 use crate::domain::KeyRing;
 use crate::flows::SharedFlows;
-use crate::http;
+use crate::http::{self, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::db::Db;
 use crate::telemetry::DbCounts;
@@ -46,6 +48,7 @@ impl OpenDatabase {
 /// All the stories, on the configured stores.
 pub struct Operation {
     flows: SharedFlows,
+    http: HttpSettings,
     store: wiring::Database,
 }
 
@@ -62,13 +65,13 @@ impl Operation {
         let db = store.connect(config, metrics.database.clone()).await?;
         let flows = Arc::new(wiring::flows(config, metrics, clock, keys, codes, db));
         flows.load_signing_keys().await?;
-        Ok(Self { flows, store })
+        Ok(Self { flows, http: wiring::http(config), store })
     }
 
-    /// The stories.
+    /// The admin API, for whoever holds the configuration.
     #[must_use]
-    pub fn flows(&self) -> SharedFlows {
-        Arc::clone(&self.flows)
+    pub fn api(&self) -> BoxEndpoint<'static, Response> {
+        http::operator_api(&self.flows, self.http.clone())
     }
 
     /// Finishes what is under way and closes the stores.

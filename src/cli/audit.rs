@@ -1,135 +1,155 @@
-//! `audit`: whether the audit log is still what was signed.
+//! `audit` and `figures`: what happened, and how much of it.
 
-use std::process::ExitCode;
+use std::collections::HashSet;
+use std::time::Duration;
 
-use anyhow::Context as _;
-use chrono::{DateTime, NaiveDate, Utc};
-use clap::Subcommand;
-use doorcode::app;
-use doorcode::config::Config;
-use doorcode::domain::audit_chain::{AuditFault, AuditReport, ChainHead, FaultKind};
-use doorcode::flows::AuditRange;
-use doorcode::telemetry;
-use serde_json::{Value, json};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use uuid::Uuid;
 
-use super::exit::run;
-use super::progress::Progress;
+use super::desk::{Desk, Length};
+use super::exit::Usage;
+use super::output::{self, Column};
+use super::signals::Signals;
+use super::transport::Call;
+use super::verify::Verify;
 
-/// What can be done with the audit log.
+const EVENTS: &[Column] = &[
+    ("TIME", "created_at"),
+    ("ACTION", "action"),
+    ("BY", "actor_kind"),
+    ("WHO", "actor_id"),
+    ("TO", "target_id"),
+    ("SITE", "site"),
+    ("FROM", "ip"),
+    ("DETAILS", "details"),
+];
+
+/// How often new events are asked for.
+const EVERY: Duration = Duration::from_secs(2);
+/// How far back it is looked each time: an event appears when its transaction ends, and is dated from its beginning.
+const OVERLAP: chrono::Duration = chrono::Duration::seconds(20);
+
 #[derive(Subcommand)]
 pub(super) enum AuditCommand {
+    /// Search the audit log, newest first
+    Search {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Not before this moment, such as 2027-01-31T12:00:00Z
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Before this moment
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+        #[command(flatten)]
+        length: Length,
+    },
     /// Look whether any row was changed or removed since it was written
     ///
     /// Works on the database itself, beside running servers, and changes nothing. Ends with 1 and a list if something is
     /// not as it was signed. Note the head that it prints, or the one that the server logs each hour, where nobody who
     /// reaches the database can: given with --head the next time, it shows that nothing was cut off at the end.
-    Verify {
-        /// Only from the first event of that day, or moment, on: 2026-11-21 or 2026-11-21T04:30:00Z
-        #[arg(long, value_name = "DATE", value_parser = read_moment)]
-        since: Option<DateTime<Utc>>,
-        /// A head noted earlier, SEQ:HASH, that must still be met
-        #[arg(long, value_name = "SEQ:HASH", value_parser = read_head)]
-        head: Option<ChainHead>,
+    Verify(Verify),
+    /// Show events as they happen, until Ctrl-C
+    Follow {
+        #[command(flatten)]
+        wanted: Wanted,
     },
 }
 
+#[derive(Args)]
+pub(super) struct Wanted {
+    /// By whom: an account or a service key, by its id
+    #[arg(long, value_name = "ID")]
+    actor: Option<Uuid>,
+    /// By which kind: user, `service_key`, `service_role`, operator or system
+    #[arg(long, value_name = "KIND")]
+    actor_kind: Option<String>,
+    /// What, by its word, such as login
+    #[arg(long)]
+    action: Option<String>,
+    /// To whom or what, by its id
+    #[arg(long, value_name = "ID")]
+    target: Option<Uuid>,
+    /// At which site
+    #[arg(long)]
+    site: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct Figures {
+    /// Not before this moment, such as 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Before this moment
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Only at this site
+    #[arg(long)]
+    site: Option<String>,
+}
+
+impl Figures {
+    pub(super) async fn run(self, desk: &Desk) -> anyhow::Result<()> {
+        let call = Call::get("/figures").with("from", self.from).with("to", self.to).with("site", self.site);
+        desk.show(&call).await
+    }
+}
+
 impl AuditCommand {
-    pub(super) fn run(&self, config: &Config, as_json: bool) -> ExitCode {
-        let Self::Verify { since, head } = *self;
-        let mut is_whole = false;
-        let ended = run(async {
-            let report = verify(config, AuditRange { since, head }).await?;
-            is_whole = report.is_whole();
-            if as_json {
-                println!("{}", as_object(&report))
-            } else {
-                say(&report)
+    pub(super) async fn run(self, desk: &Desk) -> anyhow::Result<()> {
+        match self {
+            Self::Search { wanted, from, to, length } => {
+                desk.list(wanted.call().with("from", from).with("to", to), &length, EVENTS).await
             }
-            Ok(())
-        });
-        // What was found is the answer; the exit code says that it is not good.
-        if ended == ExitCode::SUCCESS && !is_whole { ExitCode::FAILURE } else { ended }
-    }
-}
-
-async fn verify(config: &Config, range: AuditRange) -> anyhow::Result<AuditReport> {
-    let _telemetry = telemetry::start(&config.log);
-    let mut progress = Progress::new(0);
-    let report = app::verify_audit(config, range, |done, all| {
-        let [done, all] = [done, all].map(|count| u64::try_from(count).unwrap_or(0));
-        progress.set(done, "links", (done, all));
-    })
-    .await;
-    progress.finish();
-    Ok(report?)
-}
-
-fn read_moment(text: &str) -> anyhow::Result<DateTime<Utc>> {
-    if let Ok(day) = text.parse::<NaiveDate>() {
-        return Ok(day.and_time(chrono::NaiveTime::MIN).and_utc());
-    }
-    text.parse().context("a day such as 2026-11-21, or a moment such as 2026-11-21T04:30:00Z")
-}
-
-fn read_head(text: &str) -> anyhow::Result<ChainHead> {
-    ChainHead::parse(text).context("SEQ:HASH, as it was printed")
-}
-
-fn as_object(report: &AuditReport) -> Value {
-    let fault = |fault: &AuditFault| {
-        json!({
-            "kind": fault.kind.as_str(),
-            "seq": fault.seq,
-            "event": fault.event,
-            "at": fault.at,
-            "what": what(&fault.kind),
-        })
-    };
-    json!({
-        "whole": report.is_whole(),
-        "rows": report.rows,
-        "forgotten": report.forgotten,
-        "dropped": report.dropped,
-        "head": report.head.to_string(),
-        "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
-        "more_faults": report.more_faults,
-    })
-}
-
-fn say(report: &AuditReport) {
-    for AuditFault { kind, seq, event, at } in &report.faults {
-        let place = seq.map_or_else(String::new, |seq| format!("link {seq}: "));
-        let event = event.zip(*at).map_or_else(String::new, |(event, at)| {
-            format!(" (event {event} of {})", at.format("%Y-%m-%d %H:%M:%S UTC"))
-        });
-        println!("{place}{}{event}", what(kind));
-    }
-    if report.more_faults > 0 {
-        println!("and {} more", report.more_faults);
-    }
-    let AuditReport { rows, forgotten, head, .. } = report;
-    let verdict = if report.is_whole() { "whole" } else { "NOT whole" };
-    println!(
-        "The audit log is {verdict}: {rows} rows compared, {forgotten} of them with a forgotten account."
-    );
-    println!("Its head: {head}");
-}
-
-fn what(kind: &FaultKind) -> String {
-    match kind {
-        FaultKind::AlteredRow => "the row was changed after it was signed".to_owned(),
-        FaultKind::RemovedRow => "the row was removed".to_owned(),
-        FaultKind::AlteredLink => "the link was changed".to_owned(),
-        FaultKind::RemovedLinks(last) => format!("links were removed, up to {last}"),
-        FaultKind::UnsignedRow => {
-            "a row is more than a minute old and not signed: it was added past the server, or no server is running"
-                .to_owned()
+            Self::Verify(_) => Err(Usage("this works on the database itself").into()),
+            Self::Follow { wanted } => {
+                let mut signals = Signals::listen()?;
+                let call = wanted.call();
+                tokio::select! {
+                    outcome = follow(desk, &call) => outcome,
+                    () = signals.next() => Ok(()),
+                }
+            }
         }
-        FaultKind::BlankedNames(month) => {
-            format!("in {month} more names were blanked than accounts were forgotten")
+    }
+}
+
+impl Wanted {
+    fn call(self) -> Call {
+        Call::get("/audit")
+            .with("actor", self.actor)
+            .with("actor_kind", self.actor_kind)
+            .with("action", self.action)
+            .with("target", self.target)
+            .with("site", self.site)
+    }
+}
+
+/// Shows the last few events, then new ones, each once.
+async fn follow(desk: &Desk, wanted: &Call) -> anyhow::Result<()> {
+    let mut shown = HashSet::new();
+    let mut since: Option<DateTime<Utc>> = None;
+    loop {
+        let mut events = match since {
+            None => desk.items(wanted.clone(), 10).await?,
+            Some(since) => desk.items(wanted.clone().with("from", Some(since.to_rfc3339())), 0).await?,
+        };
+        events.reverse();
+        let ids: HashSet<String> = events.iter().map(|event| event["id"].to_string()).collect();
+        let new: Vec<Value> =
+            events.iter().filter(|event| !shown.contains(&event["id"].to_string())).cloned().collect();
+        for event in &new {
+            if desk.json() { println!("{event}") } else { print!("{}", output::line(event, EVENTS)) }
         }
-        FaultKind::AlteredCheckpoint => "the beginning of the chain is not one that this server signed".to_owned(),
-        FaultKind::NoSuchHead => "the chain does not reach the head that was noted: its end was cut off".to_owned(),
-        FaultKind::OtherHead => "the chain has another link at the head that was noted".to_owned(),
+        let newest = events.last().and_then(|event| event["created_at"].as_str()?.parse().ok());
+        since = newest.map(|newest: DateTime<Utc>| newest - OVERLAP).or(since);
+        // What is asked for next begins no earlier: older ones cannot come again.
+        if !ids.is_empty() {
+            shown = ids;
+        }
+        tokio::time::sleep(EVERY).await;
     }
 }

@@ -44,6 +44,13 @@ pub(super) struct Length {
     limit: u64,
 }
 
+impl Length {
+    /// The whole list, where it is short.
+    pub(super) fn all() -> Self {
+        Self { limit: 0 }
+    }
+}
+
 /// An open way to the API.
 pub(super) struct Desk {
     transport: Transport,
@@ -121,28 +128,8 @@ impl Desk {
     }
 
     /// A list, from as many parts as it takes.
-    pub(super) async fn list(
-        &self,
-        mut call: Call,
-        length: &Length,
-        columns: &[Column],
-    ) -> anyhow::Result<()> {
-        let mut items = Vec::new();
-        let mut next;
-        loop {
-            let wanted = if length.limit == 0 { PART } else { length.limit - items.len() as u64 };
-            call.set("limit", &wanted.min(PART).to_string());
-            let mut answer = self.call(&call).await?;
-            if let Value::Array(more) = answer.body["items"].take() {
-                items.extend(more);
-            }
-            next = answer.body["next"].take();
-            let is_enough = length.limit > 0 && items.len() as u64 >= length.limit;
-            match next.as_str() {
-                Some(after) if !is_enough => call.set("after", after),
-                _ => break,
-            }
-        }
+    pub(super) async fn list(&self, call: Call, length: &Length, columns: &[Column]) -> anyhow::Result<()> {
+        let (items, next) = self.parts(call, length.limit).await?;
         if self.json {
             println!("{}", json!({"items": items, "next": next}));
         } else if items.is_empty() {
@@ -154,6 +141,30 @@ impl Desk {
             }
         }
         Ok(())
+    }
+
+    /// The items of a list, at most `limit`; 0 for all.
+    pub(super) async fn items(&self, call: Call, limit: u64) -> anyhow::Result<Vec<Value>> {
+        Ok(self.parts(call, limit).await?.0)
+    }
+
+    /// The items of a list, and where it goes on.
+    async fn parts(&self, mut call: Call, limit: u64) -> anyhow::Result<(Vec<Value>, Value)> {
+        let mut items = Vec::new();
+        loop {
+            let wanted = if limit == 0 { PART } else { limit.saturating_sub(items.len() as u64) };
+            call.set("limit", &wanted.min(PART).to_string());
+            let mut answer = self.call(&call).await?;
+            if let Value::Array(more) = answer.body["items"].take() {
+                items.extend(more);
+            }
+            let next = answer.body["next"].take();
+            let is_enough = limit > 0 && items.len() as u64 >= limit;
+            match next.as_str() {
+                Some(after) if !is_enough => call.set("after", after),
+                _ => return Ok((items, next)),
+            }
+        }
     }
 
     /// One thing.
@@ -212,7 +223,7 @@ impl Desk {
     }
 }
 
-/// A path with one part that was given: an id or a code, nothing that leads elsewhere.
+/// A path with one part that was given: nothing in it leads elsewhere.
 pub(super) fn at(before: &str, part: &str, after: &str) -> String {
     let part = percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC);
     format!("{before}/{part}{after}")

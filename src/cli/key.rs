@@ -9,10 +9,14 @@ use doorcode::config::Config;
 use doorcode::flows::{RewrapReport, Rewrapped};
 use doorcode::telemetry;
 use indicatif::ProgressBar;
+use poem::http::Method;
 use serde_json::json;
 
-use super::exit::{finish, run};
+use super::desk::{Desk, Length, at};
+use super::exit::{Usage, finish, run};
+use super::output::Column;
 use super::progress::grouped;
+use super::transport::Call;
 
 /// What can be done with keys.
 #[derive(Subcommand)]
@@ -22,22 +26,60 @@ pub(super) enum KeyCommand {
     /// Works on the database itself, as the owner of the tables, as migrating does. Safe to repeat, and beside running
     /// servers once all of them have the new secret.
     Rewrap,
+    /// List the signing keys
+    List,
+    /// Make a site's next signing key; it signs once verifiers had time to see it
+    Rotate {
+        /// The site, by its name in the configuration
+        site: String,
+    },
+    /// Revoke a signing key that may be known to others: its tokens are refused at once
+    Revoke {
+        /// The key, as `key list` shows it
+        kid: String,
+    },
 }
 
+const KEYS: &[Column] = &[
+    ("KEY", "kid"),
+    ("SITE", "site"),
+    ("ALGORITHM", "alg"),
+    ("STATE", "state"),
+    ("SIGNS FROM", "activated_at"),
+    ("ACTIVE AT", "promote_at"),
+    ("GONE AT", "drop_at"),
+];
+
 impl KeyCommand {
-    pub(super) fn run(&self, config: Config, as_json: bool) -> ExitCode {
+    /// `rewrap` works on the database alone, as its owner; the others through the admin API.
+    pub(super) fn is_about_rest(&self) -> bool {
+        matches!(self, Self::Rewrap)
+    }
+
+    pub(super) async fn run(self, desk: &Desk) -> anyhow::Result<()> {
         match self {
-            Self::Rewrap => {
-                let mut is_complete = true;
-                let ended = run(async {
-                    is_complete = rewrap(config, as_json).await?;
-                    Ok(())
-                });
-                // Something that no master opens is no failure of the command, but nothing to pass over either.
-                if is_complete { ended } else { finish(Err(anyhow::anyhow!(UNREADABLE))) }
+            Self::Rewrap => Err(Usage("this works on the database itself").into()),
+            Self::List => desk.list(Call::get("/signing-keys"), &Length::all(), KEYS).await,
+            Self::Rotate { site } => {
+                desk.show(&Call::new(Method::POST, "/signing-keys/rotate").body(json!({"site": site}))).await
+            }
+            Self::Revoke { kid } => {
+                desk.confirm("Revoke this key, and refuse all tokens it signed?")?;
+                desk.show(&Call::new(Method::POST, at("/signing-keys", &kid, "/revoke"))).await
             }
         }
     }
+}
+
+/// `key rewrap`.
+pub(super) fn rewrap_all(config: Config, json: bool) -> ExitCode {
+    let mut is_complete = true;
+    let ended = run(async {
+        is_complete = rewrap(config, json).await?;
+        Ok(())
+    });
+    // Something that no master opens is no failure of the command, but nothing to pass over either.
+    if is_complete { ended } else { finish(Err(anyhow::anyhow!(UNREADABLE))) }
 }
 
 /// Said when something could not be opened.

@@ -10,8 +10,11 @@ mod desk;
 mod documents;
 mod exit;
 mod export;
+mod health;
 mod import;
 mod key;
+mod library;
+mod mail;
 mod output;
 mod preview;
 mod progress;
@@ -20,6 +23,7 @@ mod service_key;
 mod signals;
 mod transport;
 mod user;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,29 +68,36 @@ enum Command {
     Migrate,
     /// Say everything that is wrong with a configuration, without starting anything
     CheckConfig,
+    /// Ask the server on this machine whether it is ready; the exit code says it
+    Health,
     /// Fill an empty database with 57 people and five libraries to try things on
     Demo,
     /// People's accounts
     User(Remote<user::UserCommand>),
     /// Who is signed in where
     Session(Remote<user::SessionCommand>),
+    /// The platform's libraries
+    Library(Remote<library::LibraryCommand>),
+    /// Who works at which library
+    Staff(Remote<library::StaffCommand>),
+    /// Who wants to work at which library
+    AccessRequest(Remote<library::AccessRequestCommand>),
     /// What the admin API is called with
     ServiceKey(Remote<service_key::ServiceKeyCommand>),
-    /// The log of what happened
-    #[command(subcommand)]
-    Audit(audit::AuditCommand),
     /// Take over people from another system
     #[command(subcommand)]
     Import(import::ImportCommand),
     /// Write everything of a kind to a file
     #[command(subcommand)]
     Export(export::ExportCommand),
-    /// Look after the keys
-    #[command(subcommand)]
-    Key(key::KeyCommand),
-    /// Look at the mails
-    #[command(subcommand)]
-    Mail(preview::MailCommand),
+    /// What tokens are signed with, and what everything at rest is encrypted under
+    Key(Remote<key::KeyCommand>),
+    /// What happened
+    Audit(Remote<audit::AuditCommand>),
+    /// How much happened
+    Figures(Alone<audit::Figures>),
+    /// Mails: what waits, what did not arrive, how they look
+    Mail(Remote<mail::MailCommand>),
     /// Look at the hosted pages
     #[command(subcommand)]
     Pages(preview::PagesCommand),
@@ -107,19 +118,37 @@ struct Remote<C: Subcommand> {
     command: C,
 }
 
+/// A command that works through the admin API and is no group.
+#[derive(clap::Args)]
+struct Alone<C: clap::Args> {
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    command: C,
+}
+
 impl<C: Subcommand> Remote<C> {
-    /// Opens the way to the API, works, and closes it again.
     async fn work(
         self,
         config: Option<&Path>,
         json: bool,
         run: impl AsyncFnOnce(C, &Desk) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let desk = self.access.open(config, json).await?;
-        let outcome = run(self.command, &desk).await;
-        desk.close().await;
-        outcome
+        work(self.access, config, json, async |desk: &Desk| run(self.command, desk).await).await
     }
+}
+
+/// Opens the way to the API, works, and closes it again.
+async fn work(
+    access: Access,
+    config: Option<&Path>,
+    json: bool,
+    run: impl AsyncFnOnce(&Desk) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let desk = access.open(config, json).await?;
+    let outcome = run(&desk).await;
+    desk.close().await;
+    outcome
 }
 
 /// Does what the arguments say.
@@ -130,18 +159,34 @@ pub(crate) fn main() -> ExitCode {
         Command::Serve => with_config(file, |config| run(serve::serve(config))),
         Command::Migrate => with_config(file, |config| run(database::migrate(config))),
         Command::Demo => with_config(file, |config| run(database::fill_demo(config))),
+        Command::Health => with_config(file, |config| finish(health::ask(&config))),
         Command::CheckConfig => with_config(file, |_| {
             println!("The configuration is in order.");
             ExitCode::SUCCESS
         }),
         Command::User(group) => run(group.work(file, json, user::UserCommand::run)),
         Command::Session(group) => run(group.work(file, json, user::SessionCommand::run)),
+        Command::Library(group) => run(group.work(file, json, library::LibraryCommand::run)),
+        Command::Staff(group) => run(group.work(file, json, library::StaffCommand::run)),
+        Command::AccessRequest(group) => run(group.work(file, json, library::AccessRequestCommand::run)),
         Command::ServiceKey(group) => run(group.work(file, json, service_key::ServiceKeyCommand::run)),
-        Command::Audit(command) => with_config(file, |config| command.run(&config, json)),
         Command::Import(command) => with_config(file, |config| run(command.run(config, json))),
         Command::Export(command) => with_config(file, |config| run(command.run(config, json))),
-        Command::Key(command) => with_config(file, |config| command.run(config, json)),
-        Command::Mail(command) => finish(command.run()),
+        Command::Key(group) if group.command.is_about_rest() => {
+            with_config(file, |config| key::rewrap_all(config, json))
+        }
+        Command::Key(group) => run(group.work(file, json, key::KeyCommand::run)),
+        Command::Audit(Remote { command: audit::AuditCommand::Verify(verify), .. }) => {
+            with_config(file, |config| verify.run(&config, json))
+        }
+        Command::Audit(group) => run(group.work(file, json, audit::AuditCommand::run)),
+        Command::Figures(Alone { access, command }) => {
+            run(work(access, file, json, async |desk: &Desk| command.run(desk).await))
+        }
+        Command::Mail(group) => match group.command.preview() {
+            Some(folder) => finish(preview::write_mails(folder)),
+            None => run(group.work(file, json, mail::MailCommand::run)),
+        },
         Command::Pages(command) => finish(command.run()),
         Command::Openapi(document) => with_config(file, |config| run(document.run(config))),
         Command::Completions(script) => finish(script.run(Arguments::command())),

@@ -12,6 +12,12 @@ pub(super) fn table(items: &[Value], columns: &[Column]) -> String {
     aligned(&std::iter::once(heading).chain(rows).collect::<Vec<Vec<String>>>())
 }
 
+/// One thing of a list that is not known whole, so that nothing can be aligned.
+pub(super) fn line(item: &Value, columns: &[Column]) -> String {
+    let cells: Vec<_> = columns.iter().map(|(_, field)| cell(find(item, field))).collect();
+    cells.join("  ") + "\n"
+}
+
 /// One thing, a line a field.
 pub(super) fn card(thing: &Value) -> String {
     let Value::Object(fields) = thing else { return format!("{}\n", cell(thing)) };

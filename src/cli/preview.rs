@@ -9,16 +9,6 @@ use doorcode::ports::mail::preview;
 use doorcode::ports::mail::templates::Templates;
 
 #[derive(Subcommand)]
-pub(super) enum MailCommand {
-    /// Write every mail in every language as HTML and text
-    Preview {
-        /// The folder to write to
-        #[arg(long, value_name = "FOLDER", default_value = "data/mail-preview")]
-        out: PathBuf,
-    },
-}
-
-#[derive(Subcommand)]
 pub(super) enum PagesCommand {
     /// Write every page with sample values in every language as HTML
     Preview {
@@ -28,12 +18,9 @@ pub(super) enum PagesCommand {
     },
 }
 
-impl MailCommand {
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        let Self::Preview { out } = self;
-        let templates = Templates::parse().context("a mail template is broken")?;
-        say_written(&out, preview::write_all(&templates, &out))
-    }
+pub(super) fn write_mails(out: &Path) -> anyhow::Result<()> {
+    let templates = Templates::parse().context("a mail template is broken")?;
+    say_written(out, preview::write_all(&templates, out))
 }
 
 impl PagesCommand {

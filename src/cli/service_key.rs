@@ -13,6 +13,7 @@ const KEYS: &[Column] = &[
     ("ID", "id"),
     ("NAME", "name"),
     ("SCOPE", "scope"),
+    ("SITE", "site"),
     ("LAST USED", "last_used_at"),
     ("EXPIRES", "expires_at"),
     ("REVOKED", "revoked_at"),
@@ -30,6 +31,9 @@ pub(super) enum ServiceKeyCommand {
         /// When it ends by itself, such as 2027-01-31T12:00:00Z; without it, when it is revoked
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
+        /// Which site it speaks for where the host names none
+        #[arg(long)]
+        site: Option<String>,
     },
     /// List the keys, those revoked too
     List {
@@ -56,7 +60,7 @@ pub(super) enum ScopeName {
 impl ServiceKeyCommand {
     pub(super) async fn run(self, desk: &Desk) -> anyhow::Result<()> {
         match self {
-            Self::Create { name, scope, expires } => {
+            Self::Create { name, scope, expires, site } => {
                 let scope = match scope {
                     ScopeName::Read => "read",
                     ScopeName::Support => "support",
@@ -65,6 +69,7 @@ impl ServiceKeyCommand {
                 let mut body =
                     Map::from_iter([("name".to_owned(), json!(name)), ("scope".to_owned(), json!(scope))]);
                 body.extend(expires.map(|at| ("expires_at".to_owned(), json!(at))));
+                body.extend(site.map(|site| ("site".to_owned(), json!(site))));
                 let call = Call::new(Method::POST, "/service-keys").body(Value::Object(body)).once();
                 let answer = desk.call(&call).await?;
                 if desk.json() {

@@ -53,12 +53,13 @@ pub struct HttpSettings {
 
 /// The admin API for a caller in this process who holds the configuration: what a command or a console works with.
 #[must_use]
-pub fn operator_api(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
+pub fn operator_api(flows: &SharedFlows, settings: HttpSettings) -> BoxEndpoint<'static, Response> {
     Route::new()
         .nest(admin::PATH, admin::service(flows))
         .around(edge::answer_problems)
         .data(SharedFlows::clone(flows))
         .data(AdminCaller::operator())
+        .data(Arc::new(settings))
         .boxed()
 }
 

@@ -43,7 +43,17 @@ auth.imports
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+auth.mail_failures
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
 auth.mail_outbox
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+auth.mail_suppressions
           select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
           update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -

@@ -3,7 +3,6 @@
 use anyhow::Context as _;
 use doorcode::app::Operation;
 use doorcode::config::Config;
-use doorcode::http::operator_api;
 use doorcode::ports::clock::Clock;
 use poem::endpoint::BoxEndpoint;
 use poem::{Body, Endpoint as _, Request, Response};
@@ -19,7 +18,7 @@ pub(in crate::cli) struct Direct {
 impl Direct {
     pub(in crate::cli) async fn open(config: &Config) -> anyhow::Result<Self> {
         let operation = Operation::open(config, Clock::System).await?;
-        let api = operator_api(&operation.flows());
+        let api = operation.api();
         Ok(Self { operation, api })
     }
 

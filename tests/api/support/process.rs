@@ -51,7 +51,17 @@ pub(crate) fn spawn(arguments: &[&str], settings: &[(String, String)], folder: &
 
 /// Runs a command that ends by itself.
 pub(crate) async fn run(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Ended {
-    let output = command(arguments, settings, folder).output();
+    run_with(arguments, settings, &[], folder).await
+}
+
+/// The same, with other variables than settings.
+pub(crate) async fn run_with(
+    arguments: &[&str],
+    settings: &[(String, String)],
+    variables: &[(&str, &str)],
+    folder: &Path,
+) -> Ended {
+    let output = command(arguments, settings, folder).envs(variables.iter().copied()).output();
     let output =
         tokio::time::timeout(Duration::from_secs(60), output).await.expect("the command ends").unwrap();
     let [stdout, stderr] =
@@ -100,6 +110,11 @@ impl Process {
         };
         let address = after.split_whitespace().next().unwrap().to_owned();
         Self { child, lines, address, client: reqwest::Client::new() }
+    }
+
+    /// Where it serves.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Everything written so far.

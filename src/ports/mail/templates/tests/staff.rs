@@ -166,7 +166,7 @@ fn a_change_says_what_is_different_and_a_role_by_its_name() {
         ),
         (StaffChange::Removed, "no longer on the staff of L", "không còn thuộc đội ngũ của L"),
         (StaffChange::Suspended, "suspended", "tạm ngưng"),
-        (StaffChange::Granted { role: "librarian" }, "as a librarian", "vai trò thủ thư"),
+        (StaffChange::Granted { role: "librarian" }, "made you a librarian", "vai trò thủ thư"),
         (StaffChange::Restored { role: "librarian" }, "again as a librarian", "vai trò thủ thư"),
     ] {
         assert!(render(change, Locale::English).unwrap().contains(english));
