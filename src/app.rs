@@ -1,6 +1,7 @@
 //! The one place where everything is built and wired, started and stopped.
 
 mod master_key;
+mod operation;
 mod wiring;
 
 use std::future::Future;
@@ -9,22 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
+pub use self::operation::{Documents, OpenDatabase, Operation, documents};
 pub use self::wiring::sites;
 use crate::config::Config;
 use crate::domain::audit_chain::AuditReport;
-use crate::flows::{AuditRange, Flows, GateMemory, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
+use crate::flows::{AuditRange, Flows, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
 use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
-use crate::ports::refusals::Refusals;
-use crate::telemetry::{DbCounts, Metrics};
+use crate::telemetry::DbCounts;
 
 /// How long a dependency may take to answer at start before it is named as dead.
 const START_PATIENCE: Duration = Duration::from_secs(4);
@@ -32,6 +31,8 @@ const START_PATIENCE: Duration = Duration::from_secs(4);
 /// How long the work behind requests may go on after the last answer: a mail that is being sent, at most. With the default
 /// `grace_secs` and `drain_secs`, and the next, a stop takes less than 25 seconds.
 const LAST_WORK: Duration = Duration::from_secs(7);
+/// How long a stopping server may take to put the last events on record.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
 /// How long the last statements may take.
 const LAST_QUERIES: Duration = Duration::from_secs(2);
 
@@ -120,8 +121,6 @@ pub struct App {
     grace: Duration,
     drain: Duration,
     store: wiring::Database,
-    /// Ends the background work; set once the last request has been answered.
-    finishing: CancellationToken,
 }
 
 impl App {
@@ -138,9 +137,7 @@ impl App {
             }
             None => None,
         };
-        let sites = wiring::sites(config);
-        let started_at = clock.now();
-        let metrics = Arc::new(Metrics::new(started_at, sites.iter().map(|site| site.id.as_str())));
+        let metrics = wiring::metrics(config, &clock);
         let watch = match config.server.metrics_listen {
             Some(address) => {
                 Some(listen(address, "server.metrics_listen", "DOORCODE__SERVER__METRICS_LISTEN").await?)
@@ -160,28 +157,7 @@ impl App {
         let codes = wiring::codes(config, clock.clone(), metrics.store.clone()).await?;
         let store = wiring::Database::open(config).await?;
         let db = store.connect(config, metrics.database.clone()).await?;
-        let finishing = CancellationToken::new();
-        let flows = Arc::new(Flows {
-            sites,
-            keys,
-            codes,
-            db,
-            tokens: crate::ports::tokens::Tokens::default(),
-            key_keeping: wiring::key_keeping(config),
-            limits: wiring::client_limits(config, metrics.limits.clone()),
-            refusals: Refusals::default(),
-            audit: wiring::audit(config),
-            gate_memory: GateMemory::default(),
-            started_at,
-            metrics,
-            clock,
-            code_life: Duration::from_secs(config.codes.ttl_secs),
-            send_gap: Duration::from_secs(config.limits.send_gap_secs),
-            unfinished: TaskTracker::new(),
-            outbox_filled: Notify::new(),
-            draining: CancellationToken::new(),
-            finishing: finishing.clone(),
-        });
+        let flows = Arc::new(wiring::flows(config, metrics, clock, keys, codes, db));
         flows.load_signing_keys().await?;
         let mail = MailWorkers {
             flows: Arc::clone(&flows),
@@ -202,7 +178,6 @@ impl App {
             grace: Duration::from_secs(config.server.grace_secs),
             drain: Duration::from_secs(config.server.drain_secs),
             store,
-            finishing,
         })
     }
 
@@ -253,13 +228,13 @@ impl App {
         self.flows.start_key_keeping();
         self.mail.start();
         if let Some((listener, inbox)) = self.inbox {
-            let (limits, stop) = (self.connections.clone(), self.finishing.clone());
+            let (limits, stop) = (self.connections.clone(), self.flows.finishing.clone());
             let routes = http::inbox::routes(inbox);
             self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
         }
         // Until the last request has been answered: a stop is something to watch too.
         if let Some(listener) = self.watch {
-            let (limits, stop) = (self.connections.clone(), self.finishing.clone());
+            let (limits, stop) = (self.connections.clone(), self.flows.finishing.clone());
             let routes = http::watch::routes(Arc::clone(&self.flows));
             self.flows.unfinished.spawn(http::serve(listener, routes, limits, stop, Duration::from_secs(1)));
         }
@@ -273,49 +248,24 @@ impl App {
         let routes = http::routes(Arc::clone(&self.flows), self.pages, self.http);
         let served = http::serve(self.listener, routes, self.connections, closing.clone(), self.drain);
         tokio::join!(served, stop);
-        self.finishing.cancel();
-        self.flows.unfinished.close();
-        if tokio::time::timeout(LAST_WORK, self.flows.unfinished.wait()).await.is_err() {
-            tracing::warn!("stopping with work unfinished: its leases will end by themselves");
-        }
-        // What ended just now had events of its own.
-        if tokio::time::timeout(Duration::from_secs(3), self.flows.finish_audit()).await.is_err() {
-            tracing::warn!("stopping with events that are not on record");
-        }
-        if tokio::time::timeout(LAST_QUERIES, self.flows.db.close()).await.is_err() {
-            tracing::warn!("stopping with database connections in use");
-        }
+        finish(&self.flows).await;
         self.store.stop().await;
     }
 }
 
-/// The configured database alone, for work beside a server or without one.
-pub struct OpenDatabase {
-    db: Db,
-    store: wiring::Database,
-}
-
-impl OpenDatabase {
-    /// Opens it under the server's own role.
-    ///
-    /// # Errors
-    /// A [`StartError`].
-    pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let store = wiring::Database::open(config).await?;
-        let db = store.connect(config, DbCounts::default()).await?;
-        Ok(Self { db, store })
+/// Ends what goes on behind requests, and closes the database.
+async fn finish(flows: &Flows) {
+    flows.finishing.cancel();
+    flows.unfinished.close();
+    if tokio::time::timeout(LAST_WORK, flows.unfinished.wait()).await.is_err() {
+        tracing::warn!("stopping with work unfinished: its leases will end by themselves");
     }
-
-    /// The database.
-    #[must_use]
-    pub fn db(&self) -> &Db {
-        &self.db
+    // What ended just now had events of its own.
+    if tokio::time::timeout(LAST_EVENTS, flows.finish_audit()).await.is_err() {
+        tracing::warn!("stopping with events that are not on record");
     }
-
-    /// Closes it in peace.
-    pub async fn close(self) {
-        self.db.close().await;
-        self.store.stop().await;
+    if tokio::time::timeout(LAST_QUERIES, flows.db.close()).await.is_err() {
+        tracing::warn!("stopping with database connections in use");
     }
 }
 
@@ -330,7 +280,7 @@ pub async fn migrate(config: &Config) -> Result<(), StartError> {
     outcome
 }
 
-/// Encrypts everything at rest under the newest master secret; see [`flows::rewrap`].
+/// Encrypts everything at rest under the newest master secret; how, `flows::rewrap` says.
 ///
 /// # Errors
 /// A [`StartError`].

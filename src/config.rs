@@ -6,9 +6,10 @@
 //! URLs that can hold a password are `SecretString`, so that no `Debug` prints them.
 //!
 //! The files in reading order: `layers` merges, with `values` and `names`; `reader` checks single settings;
-//! `sections`, `stores`, `mail`, `sites` and `look` say what there is, `master` what a master secret is, `production`
+//! `sections`, `stores`, `mail`, `sites` and `look` say what there is, `client` what a command that calls a server needs, `master` what a master secret is, `production`
 //! what a real server must not run with, `problems` how all of it is told.
 
+mod client;
 mod layers;
 mod look;
 mod mail;
@@ -27,13 +28,14 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use client::{ClientSettings, SERVER, SERVICE_KEY};
 use layers::Layers;
 pub use mail::{MailConfig, MailTransport, SmtpTls};
 pub use master::{MASTER_BYTES, MasterSecretError, decode_master_secret};
 pub use problems::{Problem, Problems};
 pub use sections::{
-    AuditConfig, CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat, SecretsConfig,
-    ServerConfig,
+    AdminConfig, AuditConfig, CodesConfig, Environment, KeysConfig, LimitsConfig, LogConfig, LogFormat,
+    SecretsConfig, ServerConfig, TelemetryConfig,
 };
 pub use sites::SiteConfig;
 pub use stores::{DatabaseConfig, RedisConfig};
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where traces are sent.
+    pub telemetry: TelemetryConfig,
     /// The master secret and its predecessors.
     pub secrets: SecretsConfig,
     /// How signing keys follow each other.
@@ -58,6 +62,8 @@ pub struct Config {
     pub codes: CodesConfig,
     /// How often an address or a client may ask.
     pub limits: LimitsConfig,
+    /// What administrators may do.
+    pub admin: AdminConfig,
     /// How long the audit log is kept.
     pub audit: AuditConfig,
     /// How mail is sent.
@@ -110,12 +116,14 @@ impl Config {
         let mut config = Self {
             server: layers.read("server", ServerConfig::read),
             log: layers.read("log", LogConfig::read),
+            telemetry: layers.read("telemetry", TelemetryConfig::read),
             secrets: layers.read("secrets", SecretsConfig::read),
             keys: layers.read("keys", KeysConfig::read),
             database: layers.read("database", DatabaseConfig::read),
             redis: layers.read("redis", RedisConfig::read),
             codes: layers.read("codes", CodesConfig::read),
             limits: layers.read("limits", LimitsConfig::read),
+            admin: layers.read("admin", AdminConfig::read),
             audit: layers.read("audit", AuditConfig::read),
             mail: layers.read("mail", MailConfig::read),
             sites: names

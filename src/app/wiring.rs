@@ -2,12 +2,17 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::{StartError, connect, db_settings, patiently};
 use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{KeyRing, Site, Sites};
-use crate::flows::{self, AuditSettings, KeyKeeping, RewrapReport};
+use crate::flows::{self, AuditSettings, Flows, GateMemory, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
@@ -16,7 +21,9 @@ use crate::ports::db::EmbeddedPostgres;
 use crate::ports::db::{Db, Vault, fill_demo, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
-use crate::telemetry::{DbCounts, LimitCounts, StoreCounts};
+use crate::ports::refusals::Refusals;
+use crate::ports::tokens::Tokens;
+use crate::telemetry::{DbCounts, LimitCounts, Metrics, StoreCounts};
 
 /// The database, as it is run.
 pub(super) enum Database {
@@ -126,8 +133,46 @@ impl Database {
     }
 }
 
-pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) -> Result<Codes, StartError> {
-    let limits = CodeLimits {
+/// What is counted, from now on.
+pub(super) fn metrics(config: &Config, clock: &Clock) -> Arc<Metrics> {
+    Arc::new(Metrics::new(clock.now(), config.sites.keys().map(String::as_str)))
+}
+
+/// The stories, on their ports.
+pub(super) fn flows(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    keys: KeyRing,
+    codes: Codes,
+    db: Db,
+) -> Flows {
+    Flows {
+        sites: sites(config),
+        keys,
+        codes,
+        db,
+        tokens: Tokens::default(),
+        key_keeping: key_keeping(config),
+        limits: client_limits(config, metrics.limits.clone()),
+        refusals: Refusals::default(),
+        audit: audit(config),
+        gate_memory: GateMemory::default(),
+        started_at: clock.now(),
+        metrics,
+        clock,
+        code_life: Duration::from_secs(config.codes.ttl_secs),
+        send_gap: Duration::from_secs(config.limits.send_gap_secs),
+        may_generate_links: config.admin.generate_link,
+        unfinished: TaskTracker::new(),
+        outbox_filled: Notify::new(),
+        draining: CancellationToken::new(),
+        finishing: CancellationToken::new(),
+    }
+}
+
+fn code_limits(config: &Config) -> CodeLimits {
+    CodeLimits {
         life: Duration::from_secs(config.codes.ttl_secs),
         tries: config.codes.tries,
         wrong_per_day: config.codes.wrong_per_day,
@@ -136,9 +181,16 @@ pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) ->
         sends_per_hour: config.limits.sends_per_hour,
         sends_per_day: config.limits.sends_per_day,
         events_waiting: config.audit.events_waiting,
-    };
+    }
+}
+
+pub(super) fn memory_codes(config: &Config, clock: Clock) -> Codes {
+    Codes::Memory(MemoryCodes::new(code_limits(config), clock))
+}
+
+pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) -> Result<Codes, StartError> {
     if config.redis.is_memory() {
-        return Ok(Codes::Memory(MemoryCodes::new(limits, clock)));
+        return Ok(memory_codes(config, clock));
     }
     let place = config.redis.redacted_url();
     let settings = RedisSettings {
@@ -146,7 +198,7 @@ pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) ->
         key_prefix: config.redis.key_prefix.clone(),
         partitions: config.redis.partitions,
         timeout: Duration::from_millis(config.redis.timeout_ms),
-        limits,
+        limits: code_limits(config),
     };
     patiently("Redis", &place, "redis.url", async {
         let codes = Codes::Redis(Box::new(RedisCodes::new(settings, counts)?));

@@ -1,6 +1,6 @@
 //! `key`: the keys that tokens are signed with, and the master secret that they are kept under.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -8,9 +8,11 @@ use doorcode::app;
 use doorcode::config::Config;
 use doorcode::flows::{RewrapReport, Rewrapped};
 use doorcode::telemetry;
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::exit::{finish, run};
+use super::progress::grouped;
 
 /// What can be done with keys.
 #[derive(Subcommand)]
@@ -19,20 +21,16 @@ pub(super) enum KeyCommand {
     ///
     /// Works on the database itself, as the owner of the tables, as migrating does. Safe to repeat, and beside running
     /// servers once all of them have the new secret.
-    Rewrap {
-        /// Print the outcome as JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Rewrap,
 }
 
 impl KeyCommand {
-    pub(super) fn run(&self, config: Config) -> ExitCode {
+    pub(super) fn run(&self, config: Config, as_json: bool) -> ExitCode {
         match self {
-            Self::Rewrap { json } => {
+            Self::Rewrap => {
                 let mut is_complete = true;
                 let ended = run(async {
-                    is_complete = rewrap(config, *json).await?;
+                    is_complete = rewrap(config, as_json).await?;
                     Ok(())
                 });
                 // Something that no master opens is no failure of the command, but nothing to pass over either.
@@ -48,16 +46,16 @@ const UNREADABLE: &str = "some of it opens under no master secret that was given
 
 async fn rewrap(config: Config, as_json: bool) -> anyhow::Result<bool> {
     let _telemetry = telemetry::start(&config.log);
-    let on_terminal = std::io::stderr().is_terminal();
+    let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
     let mut progress = |what: &'static str, done: u64| {
-        if on_terminal {
-            eprint!("\r{what}: {done} ");
-            let _ = std::io::stderr().flush();
+        if let Some(bar) = &bar {
+            bar.set_message(format!("{what}: {}", grouped(done)));
+            bar.tick();
         }
     };
     let report = app::rewrap(&config, &mut progress).await?;
-    if on_terminal {
-        eprintln!();
+    if let Some(bar) = &bar {
+        bar.finish_and_clear();
     }
     if as_json {
         println!("{:#}", as_object(&report));

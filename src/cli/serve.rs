@@ -10,7 +10,7 @@ use super::banner;
 use super::signals::Signals;
 
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
-    let _telemetry = telemetry::start(&config.log);
+    let _telemetry = telemetry::start_with_traces(&config.log, &config.telemetry)?;
     // Before anything is said to be ready: from here on no signal ends the process in the middle of something.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     banner::starting(&config);

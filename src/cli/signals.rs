@@ -43,7 +43,8 @@ impl Signals {
     /// Resolves at the next signal. The one after it ends the process at once.
     pub(crate) async fn stop(mut self) {
         self.next().await;
-        eprintln!("Stopping: finishing what is under way. Once more stops at once.");
+        // In a thread of its own: whoever reads standard error may be stuck, and a stop waits for nobody.
+        std::thread::spawn(|| eprintln!("Stopping: finishing what is under way. Once more stops at once."));
         tokio::spawn(async move {
             self.next().await;
             std::process::exit(EXIT_INTERRUPTED);

@@ -178,6 +178,40 @@ impl LogConfig {
     }
 }
 
+/// `[telemetry]`
+#[derive(Clone, Debug)]
+pub struct TelemetryConfig {
+    /// Where spans are sent, without `/v1/traces`; `None` for nowhere. `DOORCODE__TELEMETRY__OTLP_ENDPOINT`.
+    pub otlp_endpoint: Option<url::Url>,
+    /// Of a hundred traces that begin here, how many are sent, 0 to 100. `DOORCODE__TELEMETRY__SAMPLE_PERCENT`.
+    pub sample_percent: u32,
+    /// What the server is called in traces, 1 to 64 characters. `DOORCODE__TELEMETRY__SERVICE_NAME`.
+    pub service_name: String,
+}
+
+impl TelemetryConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        let endpoint = |text: &str| {
+            let url = url::Url::parse(text).ok()?;
+            let plain = url.query().is_none() && url.fragment().is_none() && url.password().is_none();
+            (url.scheme() == "http" && url.has_host() && plain && url.username().is_empty()).then_some(url)
+        };
+        let expected = "nothing, or http://host:4318 of a collector";
+        Self {
+            otlp_endpoint: from
+                .parsed("otlp_endpoint", expected, |text| match text {
+                    "" => Some(None),
+                    text => endpoint(text).map(Some),
+                })
+                .flatten(),
+            sample_percent: from.number("sample_percent", 0..=100, ""),
+            service_name: from.checked("service_name", "1 to 64 characters", |text| {
+                (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+            }),
+        }
+    }
+}
+
 /// `[secrets]`
 #[derive(Clone, Debug)]
 pub struct SecretsConfig {
@@ -349,5 +383,19 @@ mod tests {
         for text in ["", "a/b", "a?b", "a#b", "u@a", "http://a", "a:", "a:x", "a b", "*.a/"] {
             assert_eq!(parse_host(text), None, "{text}");
         }
+    }
+}
+
+/// `[admin]`
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// Whether administrators may take codes and links of accounts into their own hands.
+    /// `DOORCODE__ADMIN__GENERATE_LINK`.
+    pub generate_link: bool,
+}
+
+impl AdminConfig {
+    pub(super) fn read(from: &mut Reader<'_>) -> Self {
+        Self { generate_link: from.flag("generate_link") }
     }
 }

@@ -395,3 +395,13 @@ fn the_rules_of_a_gate_are_read_and_every_line_that_is_none_is_told() {
         assert!(found.starts_with(expected), "{found}");
     }
 }
+
+#[test]
+fn a_key_is_published_for_longer_than_anybody_keeps_the_key_set_of_before() {
+    assert_only(
+        "[keys]\npublish_ahead_secs = 659",
+        "keys.publish_ahead_secs = 659: expected 660 to 86400 seconds;",
+    );
+    let config = read("[keys]\npublish_ahead_secs = 660\nrotate_days = 0", &[]).unwrap();
+    assert_eq!((config.keys.publish_ahead_secs, config.keys.rotate_days), (660, 0));
+}

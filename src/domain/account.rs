@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::fields::FieldError;
 use super::{EmailAddress, MetadataError, Scope, User, UserId, UserMetadata};
@@ -150,21 +151,98 @@ pub struct AccountChange {
     pub user_metadata: Option<UserMetadata>,
     /// Merged field by field; null removes a field.
     pub app_metadata: Option<AppMetadata>,
-    /// Until when it opens nothing; all sessions end. `Some(None)` lifts a ban.
-    pub banned_until: Option<Option<DateTime<Utc>>>,
+    /// A ban ends all sessions.
+    pub ban: Option<Ban>,
+}
+
+/// What becomes of a ban.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ban {
+    /// The account opens nothing until then.
+    Until(DateTime<Utc>),
+    /// There is none any more.
+    Lifted,
+}
+
+impl Ban {
+    /// Until when the account opens nothing.
+    #[must_use]
+    pub fn until(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::Lifted => None,
+        }
+    }
 }
 
 impl AccountChange {
     /// Whether it does no more than ban, or lift a ban.
     #[must_use]
     pub fn is_about_a_ban(&self) -> bool {
-        let Self { email, is_confirmed, user_metadata, app_metadata, banned_until } = self;
+        let Self { email, is_confirmed, user_metadata, app_metadata, ban } = self;
         email.is_none()
             && is_confirmed.is_none()
             && user_metadata.is_none()
             && app_metadata.is_none()
-            && banned_until.is_some()
+            && ban.is_some()
     }
+}
+
+/// A page by its number: how clients of the auth API's wire ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NumberedPage {
+    /// From 1.
+    pub number: i64,
+    /// How much it holds.
+    pub size: i64,
+}
+
+impl NumberedPage {
+    /// How much comes before it.
+    #[must_use]
+    pub fn offset(self) -> i64 {
+        self.number.saturating_sub(1).saturating_mul(self.size)
+    }
+
+    /// The number of the last page of so many; 0 if there is none.
+    #[must_use]
+    pub fn last(self, total: i64) -> i64 {
+        total.div_euclid(self.size) + i64::from(total.rem_euclid(self.size) > 0)
+    }
+}
+
+/// Which entries of the audit log are asked for on the auth API's wire.
+#[derive(Debug, Clone, Default)]
+pub struct AuditQuestion {
+    /// One of these actions.
+    pub actions: Option<Vec<String>>,
+    /// What the actor's address, or their kind, contains.
+    pub author: Option<String>,
+}
+
+/// An entry of the audit log, with the addresses that its people have now.
+#[derive(Debug, Clone)]
+pub struct AuditEntry {
+    /// Names it.
+    pub id: Uuid,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// Who, by kind.
+    pub actor_kind: String,
+    /// Who, where there are several of the kind.
+    pub actor_id: Option<Uuid>,
+    /// Their address.
+    pub actor_email: Option<String>,
+    /// What.
+    pub action: String,
+    /// To what or whom.
+    pub target_id: Option<Uuid>,
+    /// Their address.
+    pub target_email: Option<String>,
+    /// On which site.
+    pub site: Option<String>,
+    /// From where.
+    pub ip: Option<String>,
 }
 
 #[cfg(test)]
@@ -189,6 +267,15 @@ mod tests {
             assert_eq!(parse(json!({"admin_scope": scope})), Err(AppMetadataError::Scope), "{scope}");
         }
         assert!(matches!(parse(json!({"x": "y".repeat(5000)})), Err(AppMetadataError::Bounds(_))));
+    }
+
+    #[test]
+    fn pages_are_counted_from_one_and_the_last_may_be_short() {
+        let page = |number, size| NumberedPage { number, size };
+        assert_eq!((page(1, 50).offset(), page(3, 20).offset()), (0, 40));
+        let last = |total| page(1, 50).last(total);
+        assert_eq!([0, 1, 50, 51, 100, 101].map(last), [0, 1, 1, 2, 2, 3]);
+        assert_eq!(page(i64::MAX, 1000).offset(), i64::MAX);
     }
 
     #[test]

@@ -133,6 +133,8 @@ pub struct ServiceKeyRecord {
     pub name: String,
     /// `read`, `support` or `admin`.
     pub scope: String,
+    /// The site that it speaks for where the host of a request names none. It limits nothing.
+    pub site: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was revoked.

@@ -162,12 +162,28 @@ words! {
         UserChanged = "user_changed",
         /// An administrator deleted an account.
         UserRemoved = "user_removed",
+        /// An administrator invited somebody to an account.
+        UserInvited = "user_invited",
+        /// An administrator got a code and a link of an account into their own hands.
+        LinkGenerated = "link_generated",
+        /// A token of the role `service_role` was made.
+        ServiceRoleTokenMade = "service_role_token_made",
         /// An administrator lifted the limits on guesses and mails of an address.
         UserUnlocked = "user_unlocked",
         /// Accounts were taken over from elsewhere; one row a batch, since a batch is what is kept or not.
         UsersImported = "users_imported",
         /// Everybody's account was written out.
         UsersExported = "users_exported",
+        /// An administrator lets no mail go to an address.
+        MailSuppressed = "mail_suppressed",
+        /// An administrator lets mail go to an address again.
+        MailSuppressionLifted = "mail_suppression_lifted",
+        /// A mail server refused an address twice within a day: it gets no mail for the next one.
+        MailAddressSuspected = "mail_address_suspected",
+        /// A mail was not sent, because its address gets none.
+        MailDropped = "mail_dropped",
+        /// An administrator had a mail tried again.
+        MailRetried = "mail_retried",
         /// A signing key was made and is published.
         SigningKeyMade = "signing_key_made",
         /// An administrator wants the next signing key to sign as soon as it may.

@@ -54,12 +54,20 @@ pub enum Slot {
     DeleteAccount,
     /// Trading what a mailed link proved for a session, by whoever asked for the mail (RFC 7636). Never mailed.
     AuthCode,
+    /// Accepting an invitation to an account. Its link alone is mailed.
+    Invitation,
 }
 
 impl Slot {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::SignIn, Self::EmailChangeCurrent, Self::EmailChangeNew, Self::DeleteAccount, Self::AuthCode];
+    pub const ALL: [Self; 6] = [
+        Self::SignIn,
+        Self::EmailChangeCurrent,
+        Self::EmailChangeNew,
+        Self::DeleteAccount,
+        Self::AuthCode,
+        Self::Invitation,
+    ];
 
     /// The word for it in the store and in keyed hashes.
     #[must_use]
@@ -70,6 +78,7 @@ impl Slot {
             Self::EmailChangeNew => "email_change_new",
             Self::DeleteAccount => "delete_account",
             Self::AuthCode => "auth_code",
+            Self::Invitation => "invitation",
         }
     }
 }

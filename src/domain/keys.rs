@@ -311,6 +311,13 @@ impl AddressTag {
     pub fn to_hex(self) -> String {
         data_encoding::HEXLOWER.encode(&self.0)
     }
+
+    /// Reads what [`AddressTag::to_hex`] wrote. `None` for everything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
 }
 
 impl Derived {

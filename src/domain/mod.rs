@@ -13,12 +13,14 @@ mod destination;
 mod device;
 mod email;
 pub mod fields;
+mod figures;
 mod gate;
 mod import;
 pub mod keys;
 mod library;
 mod locale;
 pub mod look;
+mod mail;
 mod pkce;
 mod profile;
 mod session;
@@ -29,6 +31,7 @@ pub mod words;
 
 pub use account::{
     Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, AppMetadataError,
+    AuditEntry, AuditQuestion, Ban, NumberedPage,
 };
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction, AuditCursor, AuditEvent, AuditFilter, AuditPart, AuditRecord};
@@ -37,6 +40,7 @@ pub use client::client_ip;
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
+pub use figures::{Figure, HourCount, Hours, SiteFigures};
 pub use gate::{
     Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
 };
@@ -48,6 +52,7 @@ pub use library::{
 };
 pub use locale::Locale;
 pub use look::{Color, Logo, Look, READABLE};
+pub use mail::{MailFailure, MailFailureRecord, MailQueue, MailSuppression};
 pub use pkce::{CodeChallenge, CodeChallengeError};
 pub use profile::{Change, Preferences, Profile, PublicProfile};
 pub use session::{OwnSession, RefreshToken, RefreshTokenError, SessionId, SignOutScope};

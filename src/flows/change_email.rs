@@ -69,7 +69,7 @@ impl Flows {
             return Ok(user);
         }
         let by = By { visitor, caller: Some(caller) };
-        self.count_send(site, &user.email, Slot::EmailChangeCurrent, by).await?;
+        self.count_send(site, &user.email, Slot::EmailChangeCurrent, Some(by)).await?;
         let (user_id, session) = caller;
         let change = Uuid::new_v4();
         let begin = BeginEmailChange {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 
 use super::audit::By;
 use super::sealed::LinkToken;
@@ -57,7 +58,7 @@ impl Flows {
         T: Send + 'static,
         E: From<PortError> + Send + 'static,
     {
-        let told = self.unfinished.spawn(story).await;
+        let told = self.unfinished.spawn(story.in_current_span()).await;
         told.unwrap_or_else(|error| Err(PortError::unexpected(Dependency::CodeStore, error).into()))
     }
 
@@ -96,21 +97,29 @@ impl Flows {
         Ok(answer)
     }
 
-    /// Claims the proof of a mailed sign-in link.
+    /// Claims the proof of a link, for the first of these purposes that it fits.
     pub(super) async fn claim_link(
         &self,
         site: &Site,
+        slots: &[Slot],
         text: &str,
         visitor: &Visitor,
-    ) -> Result<Option<Claim>, PortError> {
+    ) -> Result<Option<(Slot, Claim)>, PortError> {
         let Some(link) = LinkToken::parse(text) else {
             self.note_malformed(site, visitor);
             return Ok(None);
         };
-        let slot = Slot::SignIn;
         let witness = Witness { address: Some(link.address), ..self.witness(By::visitor(visitor), None) };
-        let names = self.keys.link_macs(&site.id, slot, &link.secret).map(|mac| (link.address, mac));
-        self.claim_by_secret(site, slot, names, &witness).await
+        let mut slots = slots.iter().copied().peekable();
+        while let Some(slot) = slots.next() {
+            // One answer is one event: the last purpose tells.
+            let witness = slots.peek().is_none().then_some(&witness);
+            let names = self.keys.link_macs(&site.id, slot, &link.secret).map(|mac| (link.address, mac));
+            if let Some(claim) = self.claim_by_secret(site, slot, names, witness).await? {
+                return Ok(Some((slot, claim)));
+            }
+        }
+        Ok(None)
     }
 
     /// Claims what is kept under a secret that comes without an address.
@@ -121,7 +130,7 @@ impl Flows {
         secret: &[u8; MAC_LENGTH],
         witness: &Witness<'_>,
     ) -> Result<Option<Claim>, PortError> {
-        self.claim_by_secret(site, slot, self.keys.secret_proofs(&site.id, slot, secret), witness).await
+        self.claim_by_secret(site, slot, self.keys.secret_proofs(&site.id, slot, secret), Some(witness)).await
     }
 
     /// A secret that is wrong under one master may be right under the next: only the last tells.
@@ -130,7 +139,7 @@ impl Flows {
         site: &Site,
         slot: Slot,
         names: impl Iterator<Item = (AddressTag, String)>,
-        witness: &Witness<'_>,
+        witness: Option<&Witness<'_>>,
     ) -> Result<Option<Claim>, PortError> {
         let mut names = names.peekable();
         while let Some((address, mac)) = names.next() {
@@ -139,7 +148,7 @@ impl Flows {
                 site: &site.id,
                 slot,
                 proof: Proof::Link(&mac),
-                witness: names.peek().is_none().then_some(witness),
+                witness: witness.filter(|_| names.peek().is_none()),
                 missing_is_no_news: false,
             };
             if let Some(claim) = right(self.claim(&claim).await?) {
@@ -201,6 +210,7 @@ impl Flows {
     /// Spends the code while the person has their answer already.
     pub(super) fn spend_later(self: &Arc<Self>, claim: Claim) {
         let flows = Arc::clone(self);
-        self.unfinished.spawn(async move { flows.end_claim(&claim, ClaimEnd::Spent).await });
+        let spend = async move { flows.end_claim(&claim, ClaimEnd::Spent).await };
+        self.unfinished.spawn(spend.in_current_span());
     }
 }

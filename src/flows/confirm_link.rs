@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::audit::By;
 use super::sealed::ChallengeContext;
 use super::send_code::context_of;
-use super::verify_code::Proven;
+use super::verify_code::{Proven, SIGN_IN_LINKS};
 use super::{Flows, Purpose, SignedIn, VerifyCodeError, Visitor, system_rng};
 use crate::domain::keys::Sealed;
 use crate::domain::{CodeChallenge, EmailAddress, Site, Slot};
@@ -107,9 +107,10 @@ impl Flows {
     }
 
     async fn claim_and_confirm(self: Arc<Self>, ask: ConfirmLink) -> Result<LinkConfirmed, VerifyCodeError> {
-        let claim =
-            self.claim_link(&ask.site, &ask.token, &ask.visitor).await?.ok_or(VerifyCodeError::Rejected)?;
-        let context: ChallengeContext = match self.open_context(&ask.site, Slot::SignIn, &claim) {
+        let claim = self.claim_link(&ask.site, &SIGN_IN_LINKS, &ask.token, &ask.visitor).await?;
+        let (slot, claim) = claim.ok_or(VerifyCodeError::Rejected)?;
+        let purpose = ask.purpose.within(slot);
+        let context: ChallengeContext = match self.open_context(&ask.site, slot, &claim) {
             Ok(context) => context,
             Err(error) => {
                 self.end_claim(&claim, ClaimEnd::Unused).await;
@@ -119,10 +120,11 @@ impl Flows {
         let wished = context.link.redirect_to.as_deref();
         if let Some(challenge) = context.link.challenge.clone() {
             let to = ask.site.redirect_target(wished.unwrap_or_default());
-            return self.keep_auth_code(&ask, claim, context, challenge, to).await;
+            let proven = Proven { context, purpose };
+            return self.keep_auth_code(&ask, claim, proven, challenge, to).await;
         }
         let to = wished.map(|wished| ask.site.redirect_target(wished));
-        let proven = Proven { context, purpose: ask.purpose };
+        let proven = Proven { context, purpose };
         let signed_in = Box::new(self.open_and_end(&ask.site, claim, proven, &ask.visitor).await?);
         Ok(match to {
             Some(to) => LinkConfirmed::HandOver(with_session(to, &signed_in)),
@@ -135,7 +137,7 @@ impl Flows {
         &self,
         ask: &ConfirmLink,
         claim: Claim,
-        proven: ChallengeContext,
+        Proven { context: proven, purpose }: Proven,
         challenge: CodeChallenge,
         mut to: Url,
     ) -> Result<LinkConfirmed, VerifyCodeError> {
@@ -143,7 +145,7 @@ impl Flows {
         let expires_at = self.clock.now() + AUTH_CODE_LIFE;
         let email = EmailAddress::parse(&proven.email).ok();
         let witness = self.witness(By::visitor(&ask.visitor), email.as_ref());
-        let context = AuthCodeContext { proven, purpose: ask.purpose, challenge, expires_at };
+        let context = AuthCodeContext { proven, purpose, challenge, expires_at };
         let kept = async {
             let (site, slot) = (&ask.site, Slot::AuthCode);
             let keep = KeepProof {
@@ -152,6 +154,7 @@ impl Flows {
                 slot,
                 challenge: claim.challenge,
                 link_mac: &self.keys.link_mac(&site.id, slot, code.as_bytes()),
+                short_mac: None,
                 context: &self.seal(Sealed::Challenge, &context_of(site, slot), &context)?,
                 life: AUTH_CODE_LIFE + REMEMBERED,
                 witness: Some(&witness),

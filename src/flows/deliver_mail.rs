@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
+use super::mail_failures::About;
 use super::sealed::{MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{ChallengeId, EmailAddress, Locale, Site};
+use crate::domain::{ChallengeId, EmailAddress, Locale, MailFailure, Site};
 use crate::ports::PortError;
 use crate::ports::codes::{MAIL_LEASE, QueuedMail};
 use crate::ports::mail::templates::{Brand, Letter, RenderedMail, Templates};
 use crate::ports::mail::{MailError, Mailer, Outgoing};
-use crate::telemetry::{MailTry, Queue};
+use crate::telemetry::{MailTry, Queue, traces};
 
 /// Mails in the hands of one process at once; most of them wait for their next try.
 const MOST_IN_HAND: usize = 1000;
@@ -100,7 +102,10 @@ impl MailWorkers {
         let mut draft = None;
         loop {
             let outcome = match sending.acquire().await {
-                Ok(_permit) => self.try_once(&job, &mut draft).await,
+                Ok(_permit) => {
+                    let span = traces::mail_try(Queue::Codes);
+                    self.try_once(&job, &mut draft, tries == 0).instrument(span).await
+                }
                 Err(_) => MailTry::Retried,
             };
             self.flows.metrics.mail.tried(Queue::Codes, outcome);
@@ -139,7 +144,7 @@ impl MailWorkers {
     }
 
     /// Writes the mail, unless an earlier try has, and hands it over. All but [`MailTry::Retried`] is the end of it.
-    async fn try_once(&self, job: &MailJob, draft: &mut Option<RenderedMail>) -> MailTry {
+    async fn try_once(&self, job: &MailJob, draft: &mut Option<RenderedMail>, is_first_try: bool) -> MailTry {
         let (Some(site), Ok(email)) = (self.flows.sites.find(&job.site), EmailAddress::parse(&job.email))
         else {
             tracing::error!(site = job.site, "a queued mail for an unknown site was dropped");
@@ -168,13 +173,35 @@ impl MailWorkers {
                 return if error.is_unavailable() { MailTry::Retried } else { MailTry::Dropped };
             }
         };
-        self.hand_over(&site, &email, rendered).await
+        let about = About { mail: job.letter.slot().as_str(), is_first_try, kept: None };
+        self.hand_over(&site, &email, rendered, &about).await
     }
 
     /// Gives a written mail to the mail server, and logs what it said of it.
     ///
     /// Its words may quote the address, so only the kind of failure is logged.
-    pub(super) async fn hand_over(&self, site: &Site, to: &EmailAddress, mail: &RenderedMail) -> MailTry {
+    pub(super) async fn hand_over(
+        &self,
+        site: &Site,
+        to: &EmailAddress,
+        mail: &RenderedMail,
+        about: &About<'_>,
+    ) -> MailTry {
+        match self.flows.gets_no_mail(to).await {
+            Ok(false) => {}
+            Ok(true) => {
+                self.flows.note_failure(site, to, about, MailFailure::Suppressed).await;
+                return MailTry::Dropped;
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    site = site.id,
+                    "a mail has to wait"
+                );
+                return MailTry::Retried;
+            }
+        }
         let outgoing = Outgoing {
             sender_name: &site.sender_name,
             sender: &site.sender,
@@ -182,23 +209,37 @@ impl MailWorkers {
             mail,
             date: self.flows.clock.now(),
         };
-        let (site, domain) = (&site.id, to.domain());
+        let domain = to.domain();
         let began = Instant::now();
-        let said = self.mailer.send(&outgoing).await;
+        let said = self.mailer.send(&outgoing).instrument(traces::send_mail(&site.id)).await;
         let counts = &self.flows.metrics.mail;
         counts.handed_over(began.elapsed());
         counts.server_answered(!matches!(said, Err(MailError::Temporary(_))));
         match said {
             Ok(()) => {
-                tracing::info!(site, mail.domain = domain, "mail sent");
+                tracing::info!(site = site.id, mail.domain = domain, "mail sent");
                 MailTry::Sent
             }
             Err(MailError::Temporary(_)) => {
-                tracing::warn!(site, mail.domain = domain, "the mail server cannot take a mail now");
+                tracing::warn!(
+                    site = site.id,
+                    mail.domain = domain,
+                    "the mail server cannot take a mail now"
+                );
+                if about.is_first_try {
+                    self.flows.note_failure(site, to, about, MailFailure::Deferred).await;
+                }
                 MailTry::Retried
             }
-            Err(MailError::Permanent(_)) => {
-                tracing::warn!(site, mail.domain = domain, "the mail server refused a mail for good");
+            Err(refusal @ (MailError::Bounced(_) | MailError::Permanent(_))) => {
+                tracing::warn!(
+                    site = site.id,
+                    mail.domain = domain,
+                    "the mail server refused a mail for good"
+                );
+                let bounced = matches!(refusal, MailError::Bounced(_));
+                let reason = if bounced { MailFailure::Bounced } else { MailFailure::Refused };
+                self.flows.note_failure(site, to, about, reason).await;
                 MailTry::Refused
             }
         }

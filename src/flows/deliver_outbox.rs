@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
 use super::MailWorkers;
 use super::library::{LibraryMail, StaffNews};
-use crate::domain::{EmailAddress, Locale, Role, Site};
+use super::mail_failures::About;
+use crate::domain::{EmailAddress, Locale, MailFailure, Role, Site};
 use crate::ports::PortError;
 use crate::ports::db::{OutboxMail, Recipient};
 use crate::ports::mail::templates::{Brand, Letter, StaffChange};
-use crate::telemetry::{MailTry, Queue};
+use crate::telemetry::{MailTry, Queue, traces};
 
 /// How long a taken mail is kept from other workers: longer than any one try takes.
 const LEASE: Duration = Duration::from_secs(120);
@@ -28,7 +30,8 @@ impl MailWorkers {
             match self.flows.db.take_mail(LEASE).await {
                 Ok(Some(mail)) => {
                     let Ok(_permit) = sending.acquire().await else { return };
-                    if let Err(error) = self.deliver_from_outbox(&mail).await {
+                    let span = traces::mail_try(Queue::Outbox);
+                    if let Err(error) = self.deliver_from_outbox(&mail).instrument(span).await {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
                             "a mail stays in the outbox"
@@ -60,12 +63,14 @@ impl MailWorkers {
             );
             return self.drop_mail(mail).await;
         };
-        let Some(site) = self.flows.sites.find(&job.site).filter(|_| mail.age_secs < MOST_AGE_SECS) else {
-            tracing::warn!(site = job.site, "a mail in the outbox was too old, or its site is gone: dropped");
+        let Some(site) = self.flows.sites.find(&job.site) else {
+            tracing::warn!(site = job.site, "a mail in the outbox is of a site that is gone: dropped");
             return self.drop_mail(mail).await;
         };
+        let is_old = mail.age_secs >= MOST_AGE_SECS;
         let recipient = match &job.mail {
             // One entry for each who may decide, so that one of them who cannot be reached holds up nobody.
+            LibraryMail::AccessRequested { to: None, .. } if is_old => None,
             LibraryMail::AccessRequested { library_id, to: None, .. } => {
                 let each = db.access_request_deciders(*library_id).await?;
                 let sealed = each
@@ -81,13 +86,27 @@ impl MailWorkers {
                 db.find_recipient(*user).await?
             }
             // Also where the account has gone since: the old owner may hear of it nowhere else.
-            LibraryMail::AddressChanged { user, email } => {
+            LibraryMail::AddressChanged { user, email, .. } => {
                 let owner = db.find_recipient(*user).await?;
                 let locale = owner.and_then(|owner| owner.locale);
                 EmailAddress::parse(email).ok().map(|email| Recipient { email, locale })
             }
+            // Only while the account still has the address.
+            LibraryMail::AccountInvitation { email, .. } => match EmailAddress::parse(email) {
+                Ok(email) => db
+                    .find_account_for_mail(&email)
+                    .await?
+                    .map(|account| Recipient { email, locale: account.locale }),
+                Err(_) => None,
+            },
         };
         match recipient {
+            Some(recipient) if is_old => {
+                tracing::warn!(site = job.site, "a mail in the outbox was too old: dropped");
+                let about = About::in_outbox(mail, &job.mail);
+                self.flows.note_failure(site, &recipient.email, &about, MailFailure::Expired).await;
+                self.drop_mail(mail).await
+            }
             Some(recipient) => self.send_from_outbox(mail, &job.mail, site, &recipient).await,
             // The account is gone, and with it whoever wanted to know.
             None => self.drop_mail(mail).await,
@@ -121,7 +140,7 @@ impl MailWorkers {
                 return self.drop_mail(mail).await;
             }
         };
-        let outcome = self.hand_over(site, &recipient.email, &rendered).await;
+        let outcome = self.hand_over(site, &recipient.email, &rendered, &About::in_outbox(mail, job)).await;
         self.flows.metrics.mail.tried(Queue::Outbox, outcome);
         if outcome != MailTry::Retried {
             return db.finish_mail(mail.id).await;
@@ -140,6 +159,7 @@ impl MailWorkers {
             LibraryMail::Invitation { token, .. } => {
                 (self.flows.sites.sign_up_site().unwrap_or(site), format!("/invitations/{token}"))
             }
+            LibraryMail::AccountInvitation { token, .. } => return invitation_link(site, token),
             LibraryMail::AccessRequested { .. } if site.look.pages => (site, "/access-requests".to_owned()),
             LibraryMail::AccessDecided { role: Some(_), .. } if site.look.pages => {
                 (site, "/libraries".to_owned())
@@ -147,6 +167,18 @@ impl MailWorkers {
             _ => return site.url.clone(),
         };
         site.url.join(&page).unwrap_or_else(|_| site.url.clone())
+    }
+}
+
+/// The page that asks before it opens the account: the site's own, or ours; without either, the site.
+fn invitation_link(site: &Site, token: &str) -> Url {
+    let ours = || site.hosted_confirm_page().filter(|_| site.look.pages);
+    match site.confirm_page().or_else(ours) {
+        Some(mut page) => {
+            page.query_pairs_mut().append_pair("token_hash", token).append_pair("type", "invite");
+            page
+        }
+        None => site.url.clone(),
     }
 }
 
@@ -177,7 +209,12 @@ fn letter<'a>(job: &'a LibraryMail, link: &'a Url) -> Letter<'a> {
             note: note.as_deref(),
             link,
         },
-        LibraryMail::AddressChanged { .. } => Letter::AddressChanged,
+        LibraryMail::AddressChanged { by_administrator, .. } => {
+            Letter::AddressChanged { by_administrator: *by_administrator }
+        }
+        LibraryMail::AccountInvitation { expires_at, .. } => {
+            Letter::AccountInvitation { link, expires_at: *expires_at }
+        }
         LibraryMail::StaffChanged { library, change, .. } => {
             let change = match change {
                 StaffNews::Role { from, to } => StaffChange::RoleChanged { from, to },

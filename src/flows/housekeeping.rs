@@ -36,6 +36,12 @@ impl Flows {
                             "answers to creations could not be forgotten"
                         );
                     }
+                    if let Err(error) = flows.db.sweep_mail_records().await {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "records of mails could not be swept"
+                        );
+                    }
                     match flows.db.sweep().await {
                         Ok(0) => {}
                         Ok(sessions) => tracing::info!(sessions, "removed sessions that ended long ago"),

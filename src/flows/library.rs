@@ -64,6 +64,15 @@ pub(super) enum LibraryMail {
     AddressChanged {
         user: Uuid,
         email: String,
+        /// An administrator did it, and no code of either mailbox.
+        #[serde(default)]
+        by_administrator: bool,
+    },
+    /// To somebody whom an administrator invites to an account.
+    AccountInvitation {
+        email: String,
+        token: String,
+        expires_at: DateTime<Utc>,
     },
 }
 

@@ -22,6 +22,7 @@ mod housekeeping;
 mod import_users;
 mod invitations;
 mod library;
+mod mail_failures;
 mod profile;
 mod prove_email;
 mod refresh;
@@ -49,8 +50,8 @@ use tokio_util::task::TaskTracker;
 
 pub use self::account::AccountError;
 pub use self::admin::{
-    AdminCaller, AdminError, LibraryPlan, MadeServiceKey, Person, Request as AdminRequest, ServiceKeyPlan,
-    StaffPlan,
+    AdminCaller, AdminError, GenerateLink, GeneratedLink, LibraryPlan, LinkKind, MadeServiceKey,
+    MadeServiceRoleToken, Person, Request as AdminRequest, ServiceKeyPlan, StaffPlan,
 };
 pub use self::audit::{AuditRange, AuditSettings, verify_audit};
 pub use self::browser_session::BrowserSession;
@@ -123,6 +124,8 @@ pub struct Flows {
     pub code_life: Duration,
     /// Least time between two codes: what the page counts down.
     pub send_gap: Duration,
+    /// Whether administrators may take codes and links of accounts into their own hands.
+    pub may_generate_links: bool,
     /// Work that must come to its end even if the client has gone; a graceful stop waits for it.
     pub unfinished: TaskTracker,
     /// Rung when a mail was put into the outbox.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::audit::By;
 use super::change_email::EmailChangeContext;
-use super::claims::{Telling, TypedCode};
+use super::claims::{Telling, TypedCode, right};
 use super::library::{LibraryMail, OutboxJob};
-use super::{Flows, OpenedSession, SignedIn, VerifyCodeError, Visitor};
+use super::{Flows, OpenedSession, Presented, SignedIn, VerifyCodeError, Visitor};
 use crate::domain::{EmailAddress, SignInCode, Site, Slot, UserId};
 use crate::ports::codes::{Claim, ClaimEnd, Claimed};
 use crate::ports::db::{ProveEmail, ProvenEmail};
@@ -18,10 +18,8 @@ use crate::ports::{Dependency, PortError};
 pub struct ProveEmailChange {
     /// The site it is presented on.
     pub site: Arc<Site>,
-    /// The address that got the code, whichever of the two it is.
-    pub email: EmailAddress,
-    /// `None` where the text cannot be a code: that is no guess.
-    pub code: Option<SignInCode>,
+    /// A code beside the address that got it, whichever of the two it is; or the proof of a link.
+    pub presented: Presented,
     /// Who presents it.
     pub visitor: Visitor,
 }
@@ -52,6 +50,9 @@ impl From<PortError> for ProveEmailError {
     }
 }
 
+/// The purposes of the two codes of a change.
+const CHANGES: [Slot; 2] = [Slot::EmailChangeCurrent, Slot::EmailChangeNew];
+
 impl Flows {
     /// Takes one of the two codes of a change of address, in any order.
     ///
@@ -70,25 +71,16 @@ impl Flows {
         self: Arc<Self>,
         ask: ProveEmailChange,
     ) -> Result<EmailChangeStep, ProveEmailError> {
-        let Some(code) = &ask.code else {
-            self.note_malformed(&ask.site, &ask.visitor);
-            return Err(VerifyCodeError::Rejected.into());
-        };
-        // Who types does not say which of the two addresses it is. Where only one code waits, only that one is guessed at.
-        let (site, email, by) = (&ask.site, &ask.email, By::visitor(&ask.visitor));
-        let typed = |slot| TypedCode { site, slot, email, browser: None, code, by };
-        let current = self.claim_typed(&typed(Slot::EmailChangeCurrent), Telling::UnlessMissing).await?;
-        let (slot, claim) = match current {
-            Claimed::Claim(claim) => (Slot::EmailChangeCurrent, claim),
-            // One answer is one event: a refusal is told by the first of the two that has something to refuse.
-            other => {
-                let telling = if other == Claimed::Missing { Telling::Always } else { Telling::Never };
-                match self.claim_typed(&typed(Slot::EmailChangeNew), telling).await? {
-                    Claimed::Claim(claim) => (Slot::EmailChangeNew, claim),
-                    Claimed::Refused | Claimed::Missing => return Err(VerifyCodeError::Rejected.into()),
-                }
+        let by = By::visitor(&ask.visitor);
+        let found = match &ask.presented {
+            Presented::Code(_, None) => {
+                self.note_malformed(&ask.site, &ask.visitor);
+                None
             }
+            Presented::Code(email, Some(code)) => self.claim_either(&ask.site, email, code, by).await?,
+            Presented::Link(text) => self.claim_link(&ask.site, &CHANGES, text, &ask.visitor).await?,
         };
+        let (slot, claim) = found.ok_or(VerifyCodeError::Rejected)?;
         let proven = self.prove_claimed(&ask, slot, &claim).await;
         let (end, reason, error) = match proven {
             Ok((ProvenEmail::First, _)) => {
@@ -117,8 +109,28 @@ impl Flows {
                 return Err(error.into());
             }
         };
-        self.end_refused_claim(&claim, end, reason, &self.witness(by, Some(email))).await;
+        self.end_refused_claim(&claim, end, reason, &self.witness(by, ask.presented.email())).await;
         Err(error)
+    }
+
+    /// Claims the code of either address: who types does not say which of the two it is. Where only one code waits, only
+    /// that one is guessed at.
+    async fn claim_either(
+        &self,
+        site: &Site,
+        email: &EmailAddress,
+        code: &SignInCode,
+        by: By<'_>,
+    ) -> Result<Option<(Slot, Claim)>, PortError> {
+        let [first, second] = CHANGES;
+        let typed = |slot| TypedCode { site, slot, email, browser: None, code, by };
+        // One answer is one event: a refusal is told by the first of the two that has something to refuse.
+        let telling = match self.claim_typed(&typed(first), Telling::UnlessMissing).await? {
+            Claimed::Claim(claim) => return Ok(Some((first, claim))),
+            Claimed::Missing => Telling::Always,
+            Claimed::Refused => Telling::Never,
+        };
+        Ok(right(self.claim_typed(&typed(second), telling).await?).map(|claim| (second, claim)))
     }
 
     async fn prove_claimed(
@@ -132,7 +144,11 @@ impl Flows {
             EmailAddress::parse(text).map_err(|error| PortError::unexpected(Dependency::CodeStore, error))
         };
         let (current, new) = (address(&context.current)?, address(&context.new)?);
-        let mail = LibraryMail::AddressChanged { user: context.user, email: context.current.clone() };
+        let mail = LibraryMail::AddressChanged {
+            user: context.user,
+            email: context.current.clone(),
+            by_administrator: false,
+        };
         let notice = OutboxJob { site: ask.site.id.clone(), mail };
         let proven = ProveEmail {
             user: UserId(context.user),

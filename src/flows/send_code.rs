@@ -80,19 +80,21 @@ impl Flows {
     }
 
     /// Counts a sending that has not happened: for a code that follows, or an answer that is worth as much to a stranger.
+    /// Who asks is named where nothing else puts it on record.
     pub(super) async fn count_send(
         &self,
         site: &Site,
         email: &EmailAddress,
         slot: Slot,
-        by: By<'_>,
+        by: Option<By<'_>>,
     ) -> Result<(), RequestCodeError> {
+        let witness = by.map(|by| self.witness(by, Some(email)));
         let send = CountSend {
             address: self.keys.address_tag(email),
             site: &site.id,
             slot,
             site_mails_per_hour: site.mails_per_hour,
-            witness: Some(&self.witness(by, Some(email))),
+            witness: witness.as_ref(),
         };
         let issued = self.codes.count_send(&send).await;
         self.count_issued(site, slot, &issued);

@@ -28,16 +28,36 @@ pub enum Presented {
     Link(String),
 }
 
+impl Presented {
+    /// The address that was typed beside a code.
+    pub(super) fn email(&self) -> Option<&EmailAddress> {
+        match self {
+            Self::Code(email, _) => Some(email),
+            Self::Link(_) => None,
+        }
+    }
+}
+
 /// Which accounts the proof may open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Any: an existing one, or a new one where the site makes accounts.
     Either,
-    /// A new one only.
+    /// A new one only, or one that an administrator made and nobody has used yet.
     NewAccount,
     /// An existing one only.
     ExistingAccount,
+}
+
+/// What a link that signs in can be: one that came with a code, or an invitation.
+pub(super) const SIGN_IN_LINKS: [Slot; 2] = [Slot::SignIn, Slot::Invitation];
+
+impl Purpose {
+    /// The purpose of what was kept for this: an invitation lives long, and so opens only what nobody has used yet.
+    pub(super) fn within(self, slot: Slot) -> Self {
+        if slot == Slot::Invitation { Self::NewAccount } else { self }
+    }
 }
 
 /// A proof to verify.
@@ -94,22 +114,22 @@ impl Flows {
     }
 
     async fn claim_and_open(self: Arc<Self>, ask: VerifyCode) -> Result<SignedIn, VerifyCodeError> {
-        let slot = Slot::SignIn;
         let claim = match &ask.presented {
             Presented::Code(_, None) => {
                 self.note_malformed(&ask.site, &ask.visitor);
                 None
             }
             Presented::Code(email, Some(code)) => {
-                let (site, by) = (&ask.site, By::visitor(&ask.visitor));
+                let (site, slot, by) = (&ask.site, Slot::SignIn, By::visitor(&ask.visitor));
                 let browser = ask.browser.as_ref();
-                self.claim_code(&TypedCode { site, slot, email, browser, code, by }).await?
+                let claim = self.claim_code(&TypedCode { site, slot, email, browser, code, by }).await?;
+                claim.map(|claim| (slot, claim))
             }
-            Presented::Link(text) => self.claim_link(&ask.site, text, &ask.visitor).await?,
+            Presented::Link(text) => self.claim_link(&ask.site, &SIGN_IN_LINKS, text, &ask.visitor).await?,
         };
-        let claim = claim.ok_or(VerifyCodeError::Rejected)?;
+        let (slot, claim) = claim.ok_or(VerifyCodeError::Rejected)?;
         let proven = match self.open_context(&ask.site, slot, &claim) {
-            Ok(context) => Proven { context, purpose: ask.purpose },
+            Ok(context) => Proven { context, purpose: ask.purpose.within(slot) },
             Err(error) => {
                 self.end_claim(&claim, ClaimEnd::Unused).await;
                 return Err(error.into());

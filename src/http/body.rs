@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{HttpSettings, Problem};
+use crate::flows::AdminCaller;
 
 /// How deep objects and lists may lie in each other. What any operation takes is less than half as deep.
 const DEEPEST: usize = 16;
@@ -34,21 +35,59 @@ impl<T: Type + DeserializeOwned> ParsePayload for Body<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let value = read_json(request, body).await?;
-        // The parser's own words quote what they could not read, which may be a code: only the field is named.
-        let read = serde_path_to_error::deserialize(value).map_err(|error| {
-            match error.path().to_string().as_str() {
-                "." => Problem::invalid("The request body must be a JSON object"),
-                field => Problem::invalid(format!("The field {field} has the wrong type")),
-            }
-        })?;
-        Ok(Self(read))
+        Ok(Self(read_object(read_json(request, body).await?)?))
+    }
+}
+
+fn read_object<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    // The parser's own words quote what they could not read, which may be a code: only the field is named.
+    serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string().as_str() {
+        "." => Problem::invalid("The request body must be a JSON object"),
+        field => Problem::invalid(format!("The field {field} has the wrong type")),
+    })
+}
+
+/// As [`Body`], where nothing at all is as good as an empty object.
+#[derive(Debug)]
+pub(super) struct OptionalBody<T>(pub(super) T);
+
+impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        <Body<T> as ApiExtractor>::request_meta().map(|meta| MetaRequest { required: false, ..meta })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let bytes = read_bytes(request, body).await?;
+        let value = if bytes.is_empty() { Value::Null } else { parse(&bytes)? };
+        Ok(Self(if value.is_null() { T::default() } else { read_object(value)? }))
     }
 }
 
 /// The JSON of a request, read up to the limit and no further.
 pub(super) async fn read_json(request: &Request, body: &mut RequestBody) -> Result<Value> {
-    let limit = request.data::<std::sync::Arc<HttpSettings>>().map_or(0, |settings| settings.body_limit);
+    Ok(parse(&read_bytes(request, body).await?)?)
+}
+
+async fn read_bytes(request: &Request, body: &mut RequestBody) -> Result<Vec<u8>> {
+    let limit = match request.data::<std::sync::Arc<HttpSettings>>() {
+        Some(settings) => settings.body_limit,
+        // Made in this process, by the command line: who made it has it in memory already.
+        None if request.data::<AdminCaller>().is_some() => usize::MAX,
+        None => 0,
+    };
     let bytes = body.take()?.into_bytes_limit(limit).await.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -58,10 +97,14 @@ pub(super) async fn read_json(request: &Request, body: &mut RequestBody) -> Resu
         ReadBodyError::Io(error) if error.kind() == ErrorKind::TimedOut => Problem::slow_body(),
         _ => bad_json(),
     })?;
-    if is_deeper_than(DEEPEST, &bytes) {
-        return Err(bad_json().into());
+    Ok(bytes.into())
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Problem> {
+    if is_deeper_than(DEEPEST, bytes) {
+        return Err(bad_json());
     }
-    Ok(serde_json::from_slice(&bytes).map_err(|_| bad_json())?)
+    serde_json::from_slice(bytes).map_err(|_| bad_json())
 }
 
 /// Whether brackets, outside of strings, lie deeper in each other than `most`. Of JSON it tells the truth; what is none is

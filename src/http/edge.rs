@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use super::auth::render;
 use super::site::text;
-use super::{HttpSettings, Problem, admin, library};
+use super::{HttpSettings, Problem, admin, library, visitor};
 use crate::domain::Site;
 use crate::flows::SharedFlows;
+use crate::telemetry::traces;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -131,6 +132,10 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
         request.set_method(Method::GET);
     }
     let span = tracing::info_span!("request", id);
+    if let Some(traceparent) = trusted_traceparent(&request) {
+        traces::continue_trace(&span, traceparent);
+    }
+    let traced = span.clone();
     let mut response = async {
         let response = match next.call(request).await {
             Ok(answer) => answer.into_response(),
@@ -145,6 +150,7 @@ pub(super) async fn log_and_protect<E: Endpoint>(next: Arc<E>, mut request: Requ
         let code = text(response.headers(), "x-sb-error-code");
         let site = site.0.get().map(|site| site.id.as_str());
         tracing::info!(%method, operation, status, site, code, elapsed_ms, "answered");
+        traces::answered(&traced, operation, method.as_str(), status, site);
         response
     }
     .instrument(span)
@@ -163,6 +169,13 @@ fn drop_content(response: &mut Response) {
     if let Some(length) = body.size_hint().exact() {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
+}
+
+/// The trace that a proxy of ours has begun; anybody else's is not asked for.
+fn trusted_traceparent(request: &Request) -> Option<&str> {
+    let settings = request.data::<Arc<HttpSettings>>()?;
+    text(request.headers(), "traceparent")
+        .filter(|_| visitor::is_from_proxy(request, &settings.trusted_proxies))
 }
 
 /// A caller's own id if it is harmless in a log, else a new one.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use poem::endpoint::BoxEndpoint;
 use poem::middleware::CatchPanic;
 use poem::{Endpoint, EndpointExt, Response, Route};
 
@@ -33,7 +34,7 @@ pub use self::pages::{LookError, Pages};
 pub use self::problem::Problem;
 pub use self::serve::Limits as ConnectionLimits;
 pub(crate) use self::serve::serve;
-use crate::flows::SharedFlows;
+use crate::flows::{AdminCaller, SharedFlows};
 
 /// What HTTP needs besides the flows.
 #[derive(Debug, Clone)]
@@ -50,6 +51,17 @@ pub struct HttpSettings {
     pub strict_transport: bool,
 }
 
+/// The admin API for a caller in this process who holds the configuration: what a command or a console works with.
+#[must_use]
+pub fn operator_api(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
+    Route::new()
+        .nest(admin::PATH, admin::service(flows))
+        .around(edge::answer_problems)
+        .data(SharedFlows::clone(flows))
+        .data(AdminCaller::operator())
+        .boxed()
+}
+
 /// Every route, and around them, from the outside in: the log line and the headers of every answer; cross-origin rules;
 /// errors in the shape that the caller reads; what no handler should have to think of; the deadline.
 pub fn routes(
@@ -64,8 +76,8 @@ pub fn routes(
         .at("/admin/openapi.json", poem::get(admin::show))
         .nest(admin::PATH, admin::service(&flows))
         .nest(library::PATH, library::service(&flows))
-        .nest(auth::PATH, auth::service(Arc::clone(&flows)))
-        .nest("/", pages::before(auth::service(Arc::clone(&flows))))
+        .nest(auth::PATH, auth::service(&flows))
+        .nest("/", pages::before(auth::bare_service(&flows)))
         .with(CatchPanic::new().with_handler(edge::PanicToProblem))
         .around(edge::deadline)
         .around(admission::admit)

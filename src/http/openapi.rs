@@ -1,7 +1,5 @@
 //! The OpenAPI document: what client generators and people read.
 
-use std::sync::Arc;
-
 use poem::http::header;
 use poem::web::Data;
 use poem::{Response, handler};
@@ -13,13 +11,13 @@ use crate::flows::SharedFlows;
 const DESCRIPTION: &str = "Sign-in with a code sent by email. One user base, many sites; each site has its own sessions \
 and tokens.\n\nA request says which site it is for by the `apikey` header (the site's publishable key), by the site's \
 own host, or by the `Origin` of a listed page; contradictions are refused. Send `X-Supabase-Api-Version: 2024-01-01` to \
-get errors as `{\"code\", \"message\"}`.\n\nThe operations under `/auth/v1` are served at `/` too.";
+get errors as `{\"code\", \"message\"}`.\n\nThe operations under `/auth/v1` are served at `/` too, but for \
+those of the group Admin.";
 
 /// The document as JSON.
 #[must_use]
 pub fn document(flows: &SharedFlows) -> String {
-    let described =
-        auth::api(Arc::clone(flows)).description(DESCRIPTION).license("MIT OR Apache-2.0").server("/");
+    let described = auth::api(flows).description(DESCRIPTION).license("MIT OR Apache-2.0").server("/");
     let parts = [(auth::PATH, described.spec()), (library::PATH, library::api(flows).spec())];
     merge(&parts).to_string()
 }

@@ -1,4 +1,4 @@
-//! The only file that turns an error into a status, a stable code and words for whoever called.
+//! Turns errors into a status, a stable code and words for whoever called; those of the library are in `library`.
 //!
 //! The public text and the cause are two things: the cause is logged here, once, and never sent. An exhaustive match a
 //! flow, so that a new kind of failure does not compile until somebody has chosen its answer.
@@ -16,11 +16,10 @@ use rand::rngs::SysRng;
 use crate::domain::fields::FieldError;
 use crate::domain::{EmailError, MetadataError, RefreshTokenError, SiteError};
 use crate::flows::{
-    AccountError, ChangeEmailError, DeleteAccountError, ExchangeError, GateError, LibraryError,
-    ProveEmailError, RefreshError, RequestCodeError, SignOutError, VerifyCodeError,
+    AccountError, ChangeEmailError, DeleteAccountError, ExchangeError, GateError, ProveEmailError,
+    RefreshError, RequestCodeError, SignOutError, VerifyCodeError,
 };
 use crate::ports::PortError;
-use crate::ports::db::ActError;
 use crate::ports::tokens::TokenError;
 
 /// What a caller is told when something did not work.
@@ -98,7 +97,7 @@ impl Problem {
         Self::too_many("over_request_rate_limit", wait, "Request rate limit reached".to_owned())
     }
 
-    fn forbidden(code: &'static str, message: &'static str) -> Self {
+    pub(super) fn forbidden(code: &'static str, message: &'static str) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, message)
     }
 
@@ -258,59 +257,11 @@ impl From<ExchangeError> for Problem {
     }
 }
 
-impl From<LibraryError> for Problem {
-    fn from(error: LibraryError) -> Self {
-        match error {
-            LibraryError::Token(error) => error.into(),
-            LibraryError::NoUser => AccountError::NoUser.into(),
-            LibraryError::NoSession => no_session(),
-            LibraryError::Banned => AccountError::Banned.into(),
-            LibraryError::Act(error) => error.into(),
-            LibraryError::Field(error) => error.into(),
-            LibraryError::Unavailable(error) => error.into(),
-        }
-    }
-}
-
 impl From<FieldError> for Problem {
     fn from(error: FieldError) -> Self {
         Self {
             field: Some(error.field.into()),
             ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", error.to_string())
-        }
-    }
-}
-
-impl From<ActError> for Problem {
-    fn from(error: ActError) -> Self {
-        let conflict = |code, message: String| Self::new(StatusCode::CONFLICT, code, message);
-        match error {
-            ActError::Missing => {
-                Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing there that you may see")
-            }
-            ActError::Stale => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "stale_version",
-                "Somebody has changed this since you read it: read it again and repeat your change",
-            ),
-            ActError::Refused => Self::forbidden("forbidden", "Your role does not allow this"),
-            ActError::LastOwner => conflict(
-                "last_owner",
-                "The library would be left without an active owner: make somebody else an owner first"
-                    .to_owned(),
-            ),
-            ActError::IllegalState(state) => {
-                conflict("illegal_state", format!("This cannot be done any more, or not yet: {state}"))
-            }
-            ActError::Duplicate => conflict(
-                "already_exists",
-                "There is one already that has not ended: look at the list".to_owned(),
-            ),
-            ActError::OutOfBounds(rule) => Self {
-                field: Some(rule.into()),
-                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_value", "A value is out of its bounds")
-            },
-            ActError::Failed(error) => error.into(),
         }
     }
 }
@@ -397,7 +348,7 @@ fn email_exists() -> Problem {
     )
 }
 
-fn no_session() -> Problem {
+pub(super) fn no_session() -> Problem {
     Problem::forbidden("session_not_found", "Session from session_id claim in JWT does not exist")
 }
 

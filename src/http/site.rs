@@ -22,7 +22,7 @@ impl<'a> FromRequest<'a> for ForSite {
             host: host.as_deref(),
             origin: text(request.headers(), header::ORIGIN.as_str()),
         };
-        let site = flows.sites.resolve(&claim).map_err(|error| {
+        let site = flows.site_of(&claim).await.map_err(Problem::from)?.map_err(|error| {
             tracing::info!(%error, request.host = claim.host, request.origin = claim.origin, "no site");
             Problem::from(error)
         })?;

@@ -1,6 +1,7 @@
 //! Access tokens: each site signs with its own key and accepts no other site's.
 
 mod key_pair;
+mod service_role;
 mod verified;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub use self::key_pair::{KeyPair, KeyPairError};
+pub use self::service_role::RoleToken;
 use self::verified::Verified;
 use crate::domain::{KeyState, SessionId, Site, TokenAlgorithm, User, UserId};
 use crate::ports::db::StoredSigningKey;

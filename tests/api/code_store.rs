@@ -280,6 +280,7 @@ async fn a_proof_that_is_kept_is_claimed_by_its_secret_alone_once_and_in_its_tim
             slot: Slot::AuthCode,
             challenge,
             link_mac: "secret",
+            short_mac: None,
             context: b"context",
             life: Duration::from_secs(300),
             witness: None,
@@ -301,6 +302,41 @@ async fn a_proof_that_is_kept_is_claimed_by_its_secret_alone_once_and_in_its_tim
         store.codes.keep(&keep).await.unwrap();
         store.advance(Duration::from_secs(301)).await;
         assert_eq!(store.claim_in(Slot::AuthCode, "reader", Proof::Link("secret")).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_kept_proof_may_have_a_code_whose_guesses_are_counted_as_ever() {
+    on_both(async |store| {
+        let keep = |short_mac| KeepProof {
+            tag: ADA,
+            site: "reader",
+            slot: Slot::SignIn,
+            challenge: ChallengeId::new(),
+            link_mac: "secret",
+            short_mac,
+            context: b"context",
+            life: Duration::from_secs(600),
+            witness: None,
+        };
+        let short = |mac| Proof::Code(CodeKind::Short, mac);
+        store.codes.keep(&keep(Some("right"))).await.unwrap();
+        assert!(store.claim("reader", short("wrong")).await.is_none());
+        assert!(store.claim("reader", Proof::Code(CodeKind::Long, "right")).await.is_none());
+        let claim = store.claim("reader", short("right")).await.unwrap();
+        store.codes.end_claim(&claim, ClaimEnd::Unused).await.unwrap();
+        for _ in 0..4 {
+            assert!(store.claim("reader", short("wrong")).await.is_none());
+        }
+        assert!(store.claim("reader", short("right")).await.is_none(), "five guesses and it is dead");
+        assert!(store.claim("reader", Proof::Link("secret")).await.is_none(), "and its link with it");
+        // Without a code, nothing that looks like one fits.
+        store.codes.keep(&keep(None)).await.unwrap();
+        for guess in ["", "none", "right"] {
+            assert!(store.claim("reader", short(guess)).await.is_none(), "{guess:?}");
+        }
+        assert!(store.claim("reader", Proof::Link("secret")).await.is_some());
     })
     .await;
 }

@@ -16,7 +16,7 @@ use super::support::process::{Process, code_in};
 use super::support::services::{mail_folder, setting};
 use super::support::{Services, TestApp};
 
-fn smtp() -> Vec<(&'static str, String)> {
+pub(crate) fn smtp() -> Vec<(&'static str, String)> {
     vec![
         ("MAIL__TRANSPORT", "smtp".to_owned()),
         ("MAIL__SMTP_HOST", "localhost".to_owned()),
@@ -26,16 +26,16 @@ fn smtp() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+pub(crate) fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-async fn app_with_smtp() -> TestApp {
+pub(crate) async fn app_with_smtp() -> TestApp {
     TestApp::on_services_with(&borrowed(&smtp())).await
 }
 
 /// An address nobody else uses.
-fn fresh(local: &str) -> String {
+pub(crate) fn fresh(local: &str) -> String {
     format!("{local}-{}@example.org", Uuid::new_v4().simple())
 }
 

@@ -28,6 +28,7 @@ mod links;
 mod mail;
 mod openapi;
 mod page_forgery;
+mod page_language;
 mod pages;
 mod policies;
 mod pool;

@@ -12,112 +12,112 @@ use super::support::libraries::{Libraries, management, reading};
 /// Rows seen or changed, `-` for permission denied (42501), another SQLSTATE as it is. See [`callers`] and
 /// [`statements`]. Everybody acts on the library north, the owner of an inactive library on theirs.
 const MATRIX: &str = "
-                   anon nobody reader  other volunt librar manage own@rd  owner   term   gone closed service server
+                   anon nobody reader  other volunt librar manage own@rd  owner   term   gone closed service server  admin
 auth.audit_chain
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.audit_checkpoints
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.audit_log
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.email_changes
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
 auth.idempotency_keys
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
 auth.imports
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.mail_outbox
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
 auth.schema_migrations
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.service_keys
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.sessions
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
 auth.signing_keys
-          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 auth.users
-          select      -      -      -      -      -      -      -      -      -      -      -      -      10     10
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -     10
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      -      -      -      -      -      -      -      -      -      -      -      10     10      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -     10      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 public.libraries
-          select      1      1      1      1      1      1      1      1      1      1      1      1       1      -
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       1      -
-          update      -      0      0      0      0      0      0      0      1      0      0      0       1      -
-          delete      -      0      0      0      0      0      0      0      1      0      0      0       1      -
+          select      1      1      1      1      1      1      1      1      1      1      1      1       1      -      1
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       1      -      1
+          update      -      0      0      0      0      0      0      0      1      0      0      0       1      -      1
+          delete      -      0      0      0      0      0      0      0      1      0      0      0       1      -      -
 public.library_access_requests
-          select      -      0      1      0      0      0      2      0      2      0      0      0       2      -
-          insert      -      -      -      1  DC002  DC002  DC002  DC002  DC002      1      1  DC004       1      -
-          update      -      0      0      0      0      0      0      0      0      0      0      0       1      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       2      -
+          select      -      0      1      0      0      0      2      0      2      0      0      0       2      -      2
+          insert      -      -      -      1  DC002  DC002  DC002  DC002  DC002      1      1  DC004       1      -      -
+          update      -      0      0      0      0      0      0      0      0      0      0      0       1      -      1
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       2      -      -
 public.library_invitation_responses
-          select      -      0      1      0      1      1      1      0      1      0      0      0       1      -
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -      0      1      0      1      1      1      0      1      0      0      0       1      -      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 public.library_invitations
-          select      -      0      0      0      2      2      2      0      2      0      0      0       2      -
-          insert      -      -      -      -      -      -      -      -      1      -      -      -       1      -
-          update      -      0      0      0      0      0      1      0      1      0      0      0       1      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       2      -
+          select      -      0      0      0      2      2      2      0      2      0      0      0       2      -      -
+          insert      -      -      -      -      -      -      -      -      1      -      -      -       1      -      -
+          update      -      0      0      0      0      0      1      0      1      0      0      0       1      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       2      -      -
 public.library_members
-          select      -      0      1      0      2      2      2      0      2      0      0      0       2      -
-          insert      -      -      -      -      -      1      1      -      1      -      -      -       1      -
-          update      -      0      0      0      0      2      2      0      2      0      0      0       2      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       2      -
+          select      -      0      1      0      2      2      2      0      2      0      0      0       2      -      -
+          insert      -      -      -      -      -      1      1      -      1      -      -      -       1      -      -
+          update      -      0      0      0      0      2      2      0      2      0      0      0       2      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       2      -      -
 public.library_staff
-          select      -      0      0      0      1      1      6      0      6      1      1      1       6      -
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       1      -
-          update      -      -      -      -      -      -      -      -      -      -      -      -       1      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       6      -
+          select      -      0      0      0      1      1      6      0      6      1      1      1       6      -      6
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       1      -      1
+          update      -      -      -      -      -      -      -      -      -      -      -      -       1      -      1
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       6      -      -
 public.role_permissions
-          select      -     17     17     17     17     17     17     17     17     17     17     17      17      -
-          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -
+          select      -     17     17     17     17     17     17     17     17     17     17     17      17      -      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
 public.user_preferences
-          select      -      0      1      1      1      1      1      1      1      1      1      1      10     10
-          insert      -      -      -      -      -      -      -      -      -      -      -      -   23503      -
-          update      -      0      1      1      1      1      1      1      1      1      1      1      10      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -      10      -
+          select      -      0      1      1      1      1      1      1      1      1      1      1      10     10      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -   23503      -      -
+          update      -      0      1      1      1      1      1      1      1      1      1      1      10      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -      10      -      -
 public.user_profiles
-          select      -      0      1      1      1      1      1      1      1      1      1      1      10      -
-          insert      -      -      -      -      -      -      -      -      -      -      -      -   23503      -
-          update      -      0      1      1      1      1      1      1      1      1      1      1      10      -
-          delete      -      -      -      -      -      -      -      -      -      -      -      -      10      -
+          select      -      0      1      1      1      1      1      1      1      1      1      1      10      -     10
+          insert      -      -      -      -      -      -      -      -      -      -      -      -   23503      -      -
+          update      -      0      1      1      1      1      1      1      1      1      1      1      10      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -      10      -      -
 ";
 
 /// The columns of [`MATRIX`]: a database role and the claims of a token.
@@ -364,6 +364,27 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.mail_failures",
+            [
+                "select * from auth.mail_failures".into(),
+                "insert into auth.mail_failures (site, mail, reason, address_tag, domain)
+                 values ('x', 'x', 'refused', substring(sha256('x') for 16), 'x')"
+                    .into(),
+                "update auth.mail_failures set reason = 'expired'".into(),
+                "delete from auth.mail_failures".into(),
+            ],
+        ),
+        (
+            "auth.mail_suppressions",
+            [
+                "select * from auth.mail_suppressions".into(),
+                "insert into auth.mail_suppressions (address_tag, domain) values (substring(sha256('y') for 16), 'x')"
+                    .into(),
+                "update auth.mail_suppressions set note = 'x'".into(),
+                "delete from auth.mail_suppressions".into(),
+            ],
+        ),
+        (
             "auth.mail_outbox",
             [
                 "select * from auth.mail_outbox".into(),
@@ -399,6 +420,9 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.signing_keys (kid, site, alg, public_jwk, wrapped_private_key)
                  values ('k', 'reader', 'ES256', '{{}}', '');
              insert into auth.mail_outbox (sealed) values ('x');
+             insert into auth.mail_failures (site, mail, reason, address_tag, domain)
+                 values ('x', 'x', 'refused', substring(sha256('x') for 16), 'x');
+             insert into auth.mail_suppressions (address_tag, domain) values (substring(sha256('x') for 16), 'x');
              insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
              insert into auth.imports (source) values (sha256('x'));

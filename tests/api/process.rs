@@ -8,7 +8,7 @@ use serde_json::json;
 use super::support::app::{MANAGE, READER, text};
 use super::support::process::{Process, run};
 use super::support::services::{as_superuser, login_url, make_owner, owner_url};
-use super::support::{Services, embedded};
+use super::support::{Collector, Services, embedded};
 
 fn settings(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -176,11 +176,14 @@ async fn stopping_and_starting_again_keeps_people_and_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t40_nothing_secret_is_in_the_log_even_when_all_is_logged() {
+async fn t40_nothing_secret_is_in_logs_metrics_or_traces_even_when_all_is_logged() {
     let folder = tempfile::tempdir().unwrap();
     let services = Services::new().await;
+    let collector = Collector::start().await;
     let mut all = services.settings();
     all.extend(settings(&[
+        ("SERVER__METRICS_LISTEN", "127.0.0.1:0"),
+        ("TELEMETRY__OTLP_ENDPOINT", &collector.endpoint),
         ("LOG__FILTER", "trace"),
         ("LOG__FORMAT", "json"),
         ("DATABASE__MIGRATE_AT_START", "false"),
@@ -211,8 +214,12 @@ async fn t40_nothing_secret_is_in_the_log_even_when_all_is_logged() {
         secrets.push(text(session, "access_token").to_owned());
     }
     secrets.push(code);
+    let metrics = process.metrics().await;
+    let health = process.private("/health/ready").await;
     let (exit, log) = process.stop().await;
     assert_eq!(exit, Some(0));
+    let traces = collector.text();
+    assert!(metrics.contains("verifyCode") && health.contains("up_secs") && traces.contains("verifyCode"));
     assert!(
         log.lines().filter(|line| line.starts_with('{')).count() > 20 && log.contains("verifyCode"),
         "the log is on: {log}"
@@ -222,7 +229,8 @@ async fn t40_nothing_secret_is_in_the_log_even_when_all_is_logged() {
     }
     for secret in secrets {
         // A six-digit code can stand in a time or an id by chance: there it is surrounded by other digits.
-        let found = log.lines().find(|line| {
+        let everything = [&log, &metrics, &health, &traces];
+        let found = everything.into_iter().flat_map(|text| text.lines()).find(|line| {
             line.match_indices(&secret).any(|(at, _)| {
                 let near = |byte: Option<&u8>| {
                     byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'.' || *byte == b'-')

@@ -47,13 +47,13 @@ pub(crate) fn bent_refresh_token(session: u128, counter: u32, place: usize, bend
     let token = RefreshToken { session: SessionId(Uuid::from_u128(session)), counter };
     let text = token.encode("reader", &KEYS);
     assert_eq!(RefreshToken::parse(&text, "reader", &KEYS), Ok(token));
-    let mut bent = text.clone().into_bytes();
-    let place = place % bent.len();
-    bent[place] ^= bend;
-    if let Ok(bent) = String::from_utf8(bent)
-        && bent != text
+    let mut changed = text.clone().into_bytes();
+    let place = place % changed.len();
+    changed[place] ^= bend;
+    if let Ok(changed) = String::from_utf8(changed)
+        && changed != text
     {
-        assert!(RefreshToken::parse(&bent, "reader", &KEYS).is_err(), "byte {place}");
+        assert!(RefreshToken::parse(&changed, "reader", &KEYS).is_err(), "byte {place}");
     }
 }
 

@@ -1,10 +1,11 @@
 // One `doorcode serve` as a child process, configured by the environment only.
 
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 const READY_WITHIN_MS = 120_000; // the embedded PostgreSQL compiles itself the first time
 const STOP_WITHIN_MS = 30_000;
@@ -52,6 +53,17 @@ function environment(settings) {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('DOORCODE_'));
   const own = Object.entries(settings).map(([name, value]) => [`DOORCODE__${name}`, String(value)]);
   return Object.fromEntries([...inherited, ...own]);
+}
+
+/** Runs another command of the program to its end, on the same settings as a server; what it says on its output. */
+export async function runCommand({ folder, settings, args }) {
+  const port = await freePort();
+  const own = typeof settings === 'function' ? settings(port) : settings;
+  const env = environment({ ...commonSettings(port), ...own });
+  const { stdout } = await promisify(execFile)(process.env.DOORCODE_TEST_BIN, args, {
+    cwd: folder, env, timeout: READY_WITHIN_MS,
+  });
+  return stdout;
 }
 
 /** Starts a server in `folder` and waits until it is ready. `settings` may be made from its port. */

@@ -6,6 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { App } from './lib/app.js';
 import { Embedded, Services } from '../node/backend.js';
 import { accountStories } from './stories/account.js';
+import { adminStories } from './stories/admin.js';
 import { codeStories } from './stories/codes.js';
 import { createClientStories } from './stories/create_client.js';
 import { deletionStories } from './stories/deletion.js';
@@ -47,6 +48,7 @@ for (const [name, Backend] of Object.entries(backends)) {
     siteStories(app);
     wireStories(app);
     createClientStories(app);
+    adminStories(app);
 
     describe('the server', () => {
       it('has logged no token and no whole address', () => {

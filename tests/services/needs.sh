@@ -93,34 +93,44 @@ need_proxies() {
     export DOORCODE_TEST_NGINX DOORCODE_TEST_CADDY
 }
 
-# need_python DIR: a Python that can run the mail server, with the pinned packages. They are kept in DIR from
-# run to run. Sets MAIL_PYTHON, and MAIL_PYTHONPATH where this machine cannot make virtual environments.
+# need_python DIR PINS MODULE: a Python with the packages of the file PINS, among them MODULE. They are kept in DIR from
+# run to run. Sets FOUND_PYTHON, and FOUND_PYTHONPATH where this machine cannot make virtual environments.
 need_python() {
-    local dir=$1 pins
+    local dir=$1 pins=$2 module=$3
     need python3 python3 python3-venv
-    pins="$(dirname "${BASH_SOURCE[0]}")/requirements.txt"
-    MAIL_PYTHON=$dir/bin/python MAIL_PYTHONPATH=
+    FOUND_PYTHON=$dir/bin/python FOUND_PYTHONPATH=
     if [ -f "$dir/packages/.complete" ]; then
-        MAIL_PYTHON=$(command -v python3) MAIL_PYTHONPATH=$dir/packages
+        FOUND_PYTHON=$(command -v python3) FOUND_PYTHONPATH=$dir/packages
         return
     fi
-    [ -f "$dir/.complete" ] && "$MAIL_PYTHON" -c 'import aiosmtpd' 2>/dev/null && return
+    [ -f "$dir/.complete" ] && "$FOUND_PYTHON" -c "import $module" 2>/dev/null && return
     rm -rf "$dir"
-    say "preparing Python packages of the mail server …"
+    say "preparing the Python packages of $pins …"
     mkdir -p "$dir"
     if python3 -m venv "$dir" >"$dir.log" 2>&1 ||
         { install_packages python3-venv && python3 -m venv --clear "$dir" >"$dir.log" 2>&1; }; then
-        if "$MAIL_PYTHON" -m pip install -q --require-hashes -r "$pins" >>"$dir.log" 2>&1; then
+        if "$FOUND_PYTHON" -m pip install -q --require-hashes -r "$pins" >>"$dir.log" 2>&1; then
             touch "$dir/.complete"
             return
         fi
     elif python3 -m pip install -q --require-hashes --target "$dir/packages" -r "$pins" >>"$dir.log" 2>&1; then
         touch "$dir/packages/.complete"
-        MAIL_PYTHON=$(command -v python3) MAIL_PYTHONPATH=$dir/packages
+        FOUND_PYTHON=$(command -v python3) FOUND_PYTHONPATH=$dir/packages
         return
     fi
     tail -n 20 "$dir.log" >&2
     die "the packages of $pins could not be installed. They need Python's venv or pip (Debian: apt-get install python3-venv) and the network."
+}
+
+# The published Python client, for the stories that are told with it.
+need_python_client() {
+    local pins=$here/sdk/python/requirements.txt
+    need python3 python3 python3-venv
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        die "the published Python client needs Python 3.11 or newer. Install it and run this again."
+    mkdir -p "$target"
+    need_python "$target/test-python-client-$(cksum <"$pins" | cut -d' ' -f1)" "$pins" supabase_auth
+    export DOORCODE_TEST_PYTHON=$FOUND_PYTHON DOORCODE_TEST_PYTHONPATH=$FOUND_PYTHONPATH
 }
 
 need_node() {

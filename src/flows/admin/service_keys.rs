@@ -13,6 +13,10 @@ use crate::flows::{Part, system_rng};
 use crate::ports::db::{ActError, NewServiceKey};
 use crate::ports::{Dependency, PortError};
 
+/// A site that is not there.
+pub(super) const NO_SITE: FieldError =
+    FieldError { field: "site", rule: "must be the id of a site of this server" };
+
 /// A service key to be.
 #[derive(Debug, Clone)]
 pub struct ServiceKeyPlan {
@@ -20,6 +24,8 @@ pub struct ServiceKeyPlan {
     pub name: String,
     /// How far it reaches.
     pub scope: Scope,
+    /// The site that it speaks for where the host of a request names none. It limits nothing.
+    pub site: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -35,6 +41,8 @@ pub struct MadeServiceKey {
     pub name: String,
     /// How far it reaches.
     pub scope: String,
+    /// The site that it speaks for where the host of a request names none.
+    pub site: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
     /// When it was made.
@@ -64,6 +72,9 @@ impl Flows {
         if plan.expires_at.is_some_and(|at| at <= self.now()) {
             return Err(FieldError { field: "expires_at", rule: "must be in the future" }.into());
         }
+        if plan.site.as_deref().is_some_and(|site| self.sites.find(site).is_none()) {
+            return Err(NO_SITE.into());
+        }
         let mut once = match self.begin_once(caller, request).await? {
             Begun::Before(answer) => return Ok(answer),
             Begun::Now(once) => once,
@@ -76,6 +87,7 @@ impl Flows {
             id: key.id,
             name: &name,
             scope: plan.scope.as_str(),
+            site: plan.site.as_deref(),
             sealed: &sealed,
             expires_at: plan.expires_at,
         };
@@ -103,6 +115,7 @@ impl MadeServiceKey {
             key: key.expose(),
             name: stored.name,
             scope: stored.scope,
+            site: stored.site,
             expires_at: stored.expires_at,
             created_at: stored.created_at,
         }

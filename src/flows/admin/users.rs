@@ -145,7 +145,11 @@ impl Flows {
         let Some(site) = self.sites.sign_up_site().or_else(|| self.sites.iter().next()) else {
             return Ok(None);
         };
-        let mail = LibraryMail::AddressChanged { user: id.0, email: old.as_str().to_owned() };
+        let mail = LibraryMail::AddressChanged {
+            user: id.0,
+            email: old.as_str().to_owned(),
+            by_administrator: true,
+        };
         self.seal_outbox_job(&OutboxJob { site: site.id.clone(), mail }).map(Some)
     }
 }

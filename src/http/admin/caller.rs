@@ -9,12 +9,12 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
 use super::errors::insufficient_scope;
 use crate::domain::Scope;
-use crate::flows::{AdminCaller, SharedFlows};
+use crate::flows::{AdminCaller, AdminError, SharedFlows};
 use crate::http::auth::bearer_token;
 use crate::http::{Problem, visitor};
 
 /// A scope as a type, so that an operation's signature names the one it needs.
-pub(super) trait Needs {
+pub(in crate::http) trait Needs {
     const SCOPE: Scope;
     /// Its name in the document.
     const SCHEME: &str;
@@ -22,11 +22,11 @@ pub(super) trait Needs {
 }
 
 /// Looks.
-pub(super) struct Read;
+pub(in crate::http) struct Read;
 /// Helps people.
-pub(super) struct Support;
+pub(in crate::http) struct Support;
 /// Changes accounts and keys.
-pub(super) struct Admin;
+pub(in crate::http) struct Admin;
 
 impl Needs for Read {
     const SCOPE: Scope = Scope::Read;
@@ -104,6 +104,12 @@ async fn caller(request: &Request, body: &mut RequestBody) -> Result<AdminCaller
         .into());
     };
     let visitor = <visitor::From as FromRequest>::from_request(request, body).await?.0;
-    let administrator = flows.recognise_service_key(token).await.map_err(Problem::from)?;
+    let administrator = flows.recognise_administrator(token).await.map_err(|error| match error {
+        // Whatever else it is, it is no key: which people learn with the same words.
+        AdminError::Token(_) | AdminError::NotAdministrator | AdminError::SessionOver => {
+            Problem::from(AdminError::UnknownKey)
+        }
+        error => error.into(),
+    })?;
     Ok(AdminCaller { administrator, ip: Some(visitor.ip), agent: visitor.user_agent })
 }

@@ -74,6 +74,17 @@ impl From<AdminError> for Problem {
                 "account_exists",
                 "Another account has this address or this id: look for it and change that one",
             ),
+            AdminError::Token(error) => error.into(),
+            AdminError::NotAdministrator => Self::new(StatusCode::FORBIDDEN, "not_admin", "User not allowed"),
+            AdminError::SessionOver => {
+                Self::new(StatusCode::FORBIDDEN, "session_expired", "The session of this token is over")
+            }
+            AdminError::LinksOff => Self::new(
+                StatusCode::FORBIDDEN,
+                "feature_disabled",
+                "This server does not hand out codes and links: its owner can allow it with admin.generate_link",
+            ),
+            AdminError::Mail(error) => error.into(),
             AdminError::Scope(scope) => insufficient_scope(scope),
             AdminError::AppMetadata(error) => Self {
                 field: Some("app_metadata".into()),
@@ -95,7 +106,7 @@ impl From<AdminError> for Problem {
 }
 
 /// The caller may do less than this needs.
-pub(super) fn insufficient_scope(needed: Scope) -> Problem {
+pub(in crate::http) fn insufficient_scope(needed: Scope) -> Problem {
     let needed = needed.as_str();
     Problem::new(
         StatusCode::FORBIDDEN,

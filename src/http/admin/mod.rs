@@ -4,12 +4,17 @@
 //! a caller without it gets no further. Errors are RFC 9457 problems.
 
 mod access_requests;
+mod audit;
 mod caller;
 mod creation;
 mod errors;
+mod figures;
 mod libraries;
+mod mail;
 mod service_keys;
+mod service_role;
 mod sessions;
+mod signing_keys;
 mod staff;
 mod strict;
 mod users;
@@ -22,9 +27,16 @@ use poem_openapi::OpenApiService;
 use serde_json::{Value, json};
 
 use self::access_requests::AccessRequestsApi;
+use self::audit::AuditApi;
+pub(super) use self::caller::{Admin, Needs, Read, Support};
+pub(super) use self::errors::insufficient_scope;
+use self::figures::FiguresApi;
 use self::libraries::LibrariesApi;
+use self::mail::MailApi;
 use self::service_keys::ServiceKeysApi;
+use self::service_role::ServiceRoleApi;
 use self::sessions::SessionsApi;
+use self::signing_keys::SigningKeysApi;
 use self::staff::StaffApi;
 use self::users::UsersApi;
 use crate::flows::SharedFlows;
@@ -39,7 +51,19 @@ come in parts: send `next` back as `after`. Creations take an `Idempotency-Key`:
 24 hours, it creates nothing twice and answers as before. Fields that are not described are refused.";
 
 /// All parts of it.
-type Parts = (SessionsApi, UsersApi, LibrariesApi, StaffApi, AccessRequestsApi, ServiceKeysApi);
+type Parts = (
+    SessionsApi,
+    UsersApi,
+    LibrariesApi,
+    StaffApi,
+    AccessRequestsApi,
+    MailApi,
+    AuditApi,
+    FiguresApi,
+    SigningKeysApi,
+    ServiceKeysApi,
+    ServiceRoleApi,
+);
 
 fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
     let shared = || SharedFlows::clone(flows);
@@ -49,7 +73,12 @@ fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
         LibrariesApi { flows: shared() },
         StaffApi { flows: shared() },
         AccessRequestsApi { flows: shared() },
+        MailApi { flows: shared() },
+        AuditApi { flows: shared() },
+        FiguresApi { flows: shared() },
+        SigningKeysApi { flows: shared() },
         ServiceKeysApi { flows: shared() },
+        ServiceRoleApi { flows: shared() },
     );
     OpenApiService::new(parts, "Doorcode admin", env!("CARGO_PKG_VERSION"))
         .description(DESCRIPTION)

@@ -73,6 +73,7 @@ impl ServiceKeysApi {
         let plan = ServiceKeyPlan {
             name: body.0.name.clone(),
             scope: body.0.scope.into(),
+            site: body.0.site.clone(),
             expires_at: body.0.expires_at,
         };
         let made = self.flows.make_service_key(&by.0, &plan, &request).await?;
@@ -126,6 +127,8 @@ struct CreateServiceKeyRequest {
     name: String,
     /// How far it reaches.
     scope: ScopeWord,
+    /// The id of the site that it speaks for on the auth API where the host of a request names none. It limits nothing.
+    site: Option<String>,
     /// When it ends by itself; without it, when it is revoked.
     expires_at: Option<DateTime<Utc>>,
 }
@@ -150,6 +153,8 @@ struct NewServiceKeyObject {
     name: String,
     /// `read`, `support` or `admin`.
     scope: String,
+    /// The site that it speaks for on the auth API where the host of a request names none.
+    site: Option<String>,
     /// When it ends by itself.
     expires_at: Option<Timestamp>,
     /// When it was made.
@@ -163,6 +168,7 @@ impl NewServiceKeyObject {
             key: made.key,
             name: made.name,
             scope: made.scope,
+            site: made.site,
             expires_at: made.expires_at.map(Timestamp::from),
             created_at: made.created_at.into(),
         }
@@ -179,6 +185,8 @@ struct ServiceKeyObject {
     name: String,
     /// `read`, `support` or `admin`.
     scope: String,
+    /// The site that it speaks for on the auth API where the host of a request names none.
+    site: Option<String>,
     /// When it ends by itself.
     expires_at: Option<Timestamp>,
     /// When it was revoked.
@@ -195,6 +203,7 @@ impl ServiceKeyObject {
             id: key.id,
             name: key.name,
             scope: key.scope,
+            site: key.site,
             expires_at: key.expires_at.map(Timestamp::from),
             revoked_at: key.revoked_at.map(Timestamp::from),
             last_used_at: key.last_used_at.map(Timestamp::from),

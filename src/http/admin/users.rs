@@ -16,8 +16,8 @@ use super::creation::creation;
 use super::errors::AdminProblem;
 use super::strict::Strict;
 use crate::domain::{
-    Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, EmailAddress, UserId,
-    UserMetadata,
+    Account, AccountChange, AccountPlan, AccountSearch, AddressPrefix, AppMetadata, Ban, EmailAddress,
+    UserId, UserMetadata,
 };
 use crate::flows::{AdminError, SharedFlows};
 use crate::http::library::{Gone, List, entity_tag, page, required};
@@ -207,10 +207,10 @@ impl UpdateUserRequest {
             is_confirmed: self.email_confirmed,
             user_metadata: self.user_metadata.map(user_metadata).transpose()?,
             app_metadata: self.app_metadata.map(app_metadata).transpose()?,
-            banned_until: match self.banned_until {
+            ban: match self.banned_until {
                 MaybeUndefined::Undefined => None,
-                MaybeUndefined::Null => Some(None),
-                MaybeUndefined::Value(until) => Some(Some(until)),
+                MaybeUndefined::Null => Some(Ban::Lifted),
+                MaybeUndefined::Value(until) => Some(Ban::Until(until)),
             },
         })
     }

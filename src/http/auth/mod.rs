@@ -1,6 +1,7 @@
 //! The auth API: the wire that Supabase Auth clients speak, for sign-in by emailed code.
 
 mod account_requests;
+mod admin;
 mod answers;
 mod bearer;
 mod cookie;
@@ -17,6 +18,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use self::account_requests::{DeleteUserBody, Grant, TokenBody, UpdateUserBody};
+pub(super) use self::admin::WireAdminApi;
 use self::answers::{Empty, KeySetAnswer, NoContent, Redirect, SessionAnswer, VerifyAnswer};
 pub(super) use self::bearer::{Bearer, bearer_token};
 use self::cookie::CookieSession;
@@ -36,14 +38,21 @@ use crate::flows::{DeleteAccount, EmailChangeStep, ExchangeCode, SharedFlows};
 pub(super) const PATH: &str = "/auth/v1";
 
 /// The API, for the document and for serving.
-pub(super) fn api(flows: SharedFlows) -> OpenApiService<(AuthApi, GateApi), ()> {
-    let parts = (AuthApi { flows: SharedFlows::clone(&flows) }, GateApi { flows });
+pub(super) fn api(flows: &SharedFlows) -> OpenApiService<(AuthApi, GateApi, WireAdminApi), ()> {
+    let shared = || SharedFlows::clone(flows);
+    let parts = (AuthApi { flows: shared() }, GateApi { flows: shared() }, WireAdminApi { flows: shared() });
     OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION"))
 }
 
 /// The API, ready to be nested under a path.
-pub(super) fn service(flows: SharedFlows) -> BoxEndpoint<'static, Response> {
+pub(super) fn service(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
     api(flows).map_to_response().boxed()
+}
+
+/// The API without its administration, for the bare root: `/admin` is somebody else there.
+pub(super) fn bare_service(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
+    let parts = (AuthApi { flows: SharedFlows::clone(flows) }, GateApi { flows: SharedFlows::clone(flows) });
+    OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION")).map_to_response().boxed()
 }
 
 /// See the module.
@@ -106,10 +115,13 @@ impl AuthApi {
             Verification::SignIn(verify, rejection) => {
                 self.flows.verify_code(verify).await.map_err(|error| rejection.word(error))?
             }
-            Verification::EmailChange(prove) => match self.flows.prove_email_change(prove).await? {
-                EmailChangeStep::OneToGo => return Ok(VerifyAnswer::halfway()),
-                EmailChangeStep::Changed(signed_in) => *signed_in,
-            },
+            Verification::EmailChange(prove, rejection) => {
+                let proven = self.flows.prove_email_change(prove).await;
+                match proven.map_err(|error| rejection.word(error))? {
+                    EmailChangeStep::OneToGo => return Ok(VerifyAnswer::halfway()),
+                    EmailChangeStep::Changed(signed_in) => *signed_in,
+                }
+            }
         };
         Ok(VerifyAnswer::session(&asked_on, signed_in))
     }
@@ -123,7 +135,7 @@ impl AuthApi {
         site: ForSite,
         /// The token in the link
         token: Query<Option<String>>,
-        /// `email`, `signup`, `invite`, `magiclink` or `recovery`
+        /// `email`, `signup`, `invite`, `magiclink`, `recovery` or `email_change`
         #[oai(name = "type")]
         kind: Query<Option<String>>,
         /// Where to go afterwards; passed on if the site lists it
@@ -133,7 +145,7 @@ impl AuthApi {
         let (Some(token), Some(kind)) = (given(token.0), given(kind.0)) else {
             return Err(Problem::invalid("Verify requires a token and a verification type"));
         };
-        if !matches!(kind.as_str(), "email" | "signup" | "invite" | "magiclink" | "recovery") {
+        if purpose_of(&kind).is_none() && kind != "email_change" {
             return Err(Problem::invalid("Unsupported verification type"));
         }
         let page = site.0.confirm_page().or_else(|| site.0.hosted_confirm_page());

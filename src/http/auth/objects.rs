@@ -4,7 +4,7 @@ use poem_openapi::Object;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::domain::{Site, User};
+use crate::domain::{Account, Site, User};
 use crate::flows::{IssuedToken, SignedIn};
 use crate::http::timestamp::Timestamp;
 
@@ -101,6 +101,14 @@ pub(super) struct UserObject {
     new_email: Option<String>,
     /// When those codes were sent.
     email_change_sent_at: Option<Timestamp>,
+    /// When somebody was last invited to it; only administrators see it.
+    invited_at: Option<Timestamp>,
+    /// As `invited_at`.
+    confirmation_sent_at: Option<Timestamp>,
+    /// Until when it opens nothing; only administrators see it.
+    banned_until: Option<Timestamp>,
+    /// When it was deleted, where a husk was left; only administrators see it.
+    deleted_at: Option<Timestamp>,
     /// Always false.
     is_anonymous: bool,
 }
@@ -131,6 +139,18 @@ struct Identity {
 }
 
 impl UserObject {
+    /// As an administrator sees it.
+    pub(super) fn of_account(site: &Site, account: Account) -> Self {
+        let invited_at = account.invited_at.map(Timestamp::from);
+        Self {
+            invited_at,
+            confirmation_sent_at: invited_at,
+            banned_until: account.banned_until.map(Timestamp::from),
+            deleted_at: account.deleted_at.map(Timestamp::from),
+            ..Self::of(site, account.user)
+        }
+    }
+
     pub(super) fn of(site: &Site, user: User) -> Self {
         let id = user.id.0;
         let email = user.email.as_str().to_owned();
@@ -169,6 +189,10 @@ impl UserObject {
             updated_at,
             new_email,
             email_change_sent_at: sent_at.map(Timestamp::from),
+            invited_at: None,
+            confirmation_sent_at: None,
+            banned_until: None,
+            deleted_at: None,
             is_anonymous: false,
         }
     }

@@ -121,8 +121,8 @@ pub(super) enum Rejection {
 }
 
 impl Rejection {
-    pub(super) fn word(self, error: VerifyCodeError) -> Problem {
-        let problem = Problem::from(error);
+    pub(super) fn word(self, error: impl Into<Problem>) -> Problem {
+        let problem = error.into();
         if self == Self::Link && problem.code == "otp_expired" {
             return Problem { message: "Email link is invalid or has expired".into(), ..problem };
         }
@@ -135,7 +135,7 @@ pub(super) enum Verification {
     /// A code or link that opens a session.
     SignIn(VerifyCode, Rejection),
     /// A code of a change of address.
-    EmailChange(ProveEmailChange),
+    EmailChange(ProveEmailChange, Rejection),
 }
 
 /// Which accounts a proof of this kind may open. `None` for kinds that open none.
@@ -169,13 +169,11 @@ impl VerifyBody {
                 let verify = VerifyCode { site, presented, purpose, browser: None, visitor };
                 Ok(Verification::SignIn(verify, rejection))
             }
-            (None, Presented::Code(email, code)) if kind == "email_change" => {
-                Ok(Verification::EmailChange(ProveEmailChange { site, email, code, visitor }))
+            (None, presented) if kind == "email_change" => {
+                Ok(Verification::EmailChange(ProveEmailChange { site, presented, visitor }, rejection))
             }
             // A kind of proof that this server never hands out is as good as a wrong one.
-            (None, _) if rejection == Rejection::Code || kind == "email_change" => {
-                Err(rejection.word(VerifyCodeError::Rejected))
-            }
+            (None, _) if rejection == Rejection::Code => Err(rejection.word(VerifyCodeError::Rejected)),
             (None, _) => Err(Problem::invalid("Unsupported verification type")),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::visit::View;
+use super::view::View;
 
 /// A question, and the form that says yes.
 #[derive(Default)]

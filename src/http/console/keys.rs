@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::client::Call;
 use super::confirm::Question;
-use super::visit::{Inside, Posted, View};
+use super::inside::{Inside, Posted};
+use super::view::View;
 
 /// The keys.
 #[handler]

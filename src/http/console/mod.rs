@@ -4,12 +4,16 @@
 //! too much would still be refused. Made on the server; nothing needs a script. Its words are in its templates, in English:
 //! it is for those who run the server, not for those who use it.
 
+mod audit;
+mod charts;
 mod client;
 mod confirm;
 mod files;
 mod guard;
+mod inside;
 mod keys;
 mod libraries;
+mod mail;
 mod overview;
 mod people;
 mod place;
@@ -17,6 +21,8 @@ mod reference;
 mod requests;
 mod schema;
 mod sign_in;
+mod signing_keys;
+mod view;
 mod visit;
 
 use poem::{Endpoint, EndpointExt, Response, Route, get, post};
@@ -36,6 +42,7 @@ pub(super) fn add(route: Route) -> Route {
         .at("/admin/people/:id", page(get(people::show)))
         .at("/admin/people/:id/end-sessions", page(get(people::ask_to_end).post(people::end_sessions)))
         .at("/admin/people/:id/ban", page(get(people::ask_to_ban).post(people::ban)))
+        .at("/admin/people/:id/part", page(get(people::ask_for_part).post(people::set_part)))
         .at("/admin/people/:id/lift-ban", page(post(people::lift_ban)))
         .at("/admin/people/:id/unlock", page(post(people::unlock)))
         .at("/admin/access-requests", page(get(requests::list)))
@@ -44,8 +51,19 @@ pub(super) fn add(route: Route) -> Route {
         .at("/admin/libraries/:id", page(get(libraries::show)))
         .at("/admin/libraries/:id/status", page(get(libraries::ask_to_change).post(libraries::change)))
         .at("/admin/staff/:id/revoke", page(get(libraries::ask_to_revoke).post(libraries::revoke)))
+        .at("/admin/mail", page(get(mail::show)))
+        .at("/admin/mail/:id/retry", page(post(mail::retry)))
+        .at("/admin/mail/suppressions", page(get(mail::suppressions).post(mail::suppress)))
+        .at("/admin/mail/suppressions/lift", page(post(mail::lift)))
         .at("/admin/keys", page(get(keys::show).post(keys::make)))
         .at("/admin/keys/:id/revoke", page(get(keys::ask_to_revoke).post(keys::revoke)))
+        .at("/admin/signing-keys", page(get(signing_keys::show)))
+        .at("/admin/signing-keys/rotate", page(get(signing_keys::ask_to_rotate).post(signing_keys::rotate)))
+        .at(
+            "/admin/signing-keys/:kid/revoke",
+            page(get(signing_keys::ask_to_revoke).post(signing_keys::revoke)),
+        )
+        .at("/admin/audit-log", page(get(audit::show)))
         .at("/admin/docs", page(get(reference::show_admin)))
         .at("/admin/docs/public", page(get(reference::show_public)))
         .at("/admin/files/:name", get(files::show))

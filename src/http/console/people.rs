@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::client::Call;
 use super::confirm::Question;
-use super::visit::{Inside, Posted, View};
+use super::inside::{Inside, Posted};
+use super::view::View;
 
 /// What can be searched by, as the API names it.
 const CONDITIONS: [&str; 5] = ["email", "id", "library", "banned", "after"];
@@ -127,6 +128,34 @@ pub(super) async fn ban(Posted { inside, fields }: Posted, Path(id): Path<Uuid>)
 pub(super) async fn lift_ban(Posted { inside, fields }: Posted, Path(id): Path<Uuid>) -> Result<Response> {
     change(&inside, id, fields.text("_version"), json!({"banned_until": null})).await?;
     Ok(inside.done(&format!("/admin/people/{id}"), "ban_lifted"))
+}
+
+/// Asks which part in administration somebody is to have.
+#[handler]
+pub(super) async fn ask_for_part(inside: Inside, Path(id): Path<Uuid>) -> Result<Response> {
+    let account = inside.call(Call::new(Method::GET, &format!("/users/{id}"))).await?;
+    let question = Question {
+        title: "Which part in administration?",
+        text: "With it, this account opens the console when it is signed in on a management site. It holds at once, and \
+               each scope includes those before it.",
+        button: "Set it",
+        action: format!("/admin/people/{id}/part"),
+        fields: json!([["_version", account.version]]),
+        choice: json!({
+            "name": "scope", "label": "Scope", "chosen": account.body["app_metadata"]["admin_scope"],
+            "options": [["", "none"], ["read", "read: looks"], ["support", "support: helps people"], ["admin", "admin: everything"]],
+        }),
+        back: format!("/admin/people/{id}"),
+    };
+    inside.show(&question.view())
+}
+
+/// Gives somebody a part in administration, or takes it away.
+#[handler]
+pub(super) async fn set_part(Posted { inside, fields }: Posted, Path(id): Path<Uuid>) -> Result<Response> {
+    let wish = json!({"app_metadata": {"admin_scope": fields.given("scope")}});
+    change(&inside, id, fields.text("_version"), wish).await?;
+    Ok(inside.done(&format!("/admin/people/{id}"), "part_set"))
 }
 
 async fn change(inside: &Inside, id: Uuid, version: &str, change: Value) -> Result<()> {

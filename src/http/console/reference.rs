@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::schema::Schemas;
-use super::visit::{View, Visit};
+use super::view::View;
+use super::visit::Visit;
 use crate::http::{admin, openapi};
 
 /// The methods that a path can have, in the order in which they are shown.

@@ -7,7 +7,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::client::Call;
-use super::visit::{Inside, Posted, View};
+use super::inside::{Inside, Posted};
+use super::view::View;
 
 /// The requests, at first those that wait.
 #[handler]

@@ -4,7 +4,9 @@ use poem::http::StatusCode;
 use poem::{Response, Result, handler};
 use serde_json::json;
 
-use super::visit::{Inside, Knock, Posted, View, Visit, address};
+use super::inside::{Inside, Posted};
+use super::view::{View, address};
+use super::visit::{Knock, Visit};
 use crate::flows::AdminError;
 use crate::http::Problem;
 

@@ -1,54 +1,27 @@
 //! One request to the console: where, which browser, who is there; and its answer.
 //!
-//! Pages are read through [`Inside`], forms through [`Posted`]: neither who may nor what protects against forgery can be
-//! left out. [`Visit`] alone is for the way in.
+//! Pages are read through `Inside`, forms through `Posted`: neither who may nor what protects against forgery can be left
+//! out. [`Visit`] alone is for the way in, and for what everybody may read.
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta};
+use poem::http::StatusCode;
 use poem::http::header::HeaderValue;
-use poem::http::{Method, StatusCode};
-use poem::{Error, FromRequest, Request, RequestBody, Response, Result};
+use poem::{FromRequest, Request, RequestBody, Response, Result};
 use serde_json::Value;
 use tera::Context;
 use url::form_urlencoded;
 use uuid::Uuid;
 
-use super::client::{AdminApi, Answer, Call};
+use super::client::AdminApi;
 use super::guard;
 use super::place::{Cookie, Place};
+use super::view::{View, done};
 use crate::domain::{AdministratorKind, BrowserId, Scope};
 use crate::flows::{ConsoleEntry, ConsoleError, Flows, SharedFlows};
 use crate::http::pages::{Cookie as PageCookie, Fields, Pages, append, forged, see_other};
 use crate::http::site::is_from_own_page;
 use crate::http::{HttpSettings, Problem, visitor};
-
-/// A path with a query.
-pub(super) fn address<'a>(path: &str, query: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut address = form_urlencoded::Serializer::for_suffix(format!("{path}?"), path.len() + 1);
-    address.extend_pairs(query);
-    let address = address.finish();
-    address.strip_suffix('?').map_or(address.clone(), str::to_owned)
-}
-
-/// What was done, for the page that comes after it, by the word in its address.
-fn done(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "signed_out" => "You have left the console.",
-        "approved" => "The request was approved. The person gets a mail.",
-        "declined" => "The request was declined. The person gets a mail.",
-        "banned" => "The account was banned, and its sessions were ended.",
-        "ban_lifted" => "The ban was lifted.",
-        "unlocked" => "The limits of the address were lifted.",
-        "library_made" => "The library was made.",
-        "library_changed" => "The library was changed.",
-        "staff_revoked" => "The staff record was revoked.",
-        "session_ended" => "The session was ended.",
-        "sessions_ended" => "All sessions were ended.",
-        "key_revoked" => "The service key was revoked.",
-        _ => return None,
-    })
-}
 
 /// A request to the console, by anybody.
 pub(super) struct Visit {
@@ -58,41 +31,19 @@ pub(super) struct Visit {
     pub(super) entry: Result<Option<ConsoleEntry>, ConsoleError>,
     browser: BrowserId,
     is_known: bool,
-    api: Arc<AdminApi>,
-    settings: Arc<HttpSettings>,
+    pub(super) api: Arc<AdminApi>,
+    pub(super) settings: Arc<HttpSettings>,
     pages: Arc<Pages>,
     /// Path and query.
-    here: String,
-    query: Vec<(String, String)>,
-    cookies: Vec<HeaderValue>,
-}
-
-/// A request of somebody who administers.
-pub(super) struct Inside {
-    visit: Visit,
-    entry: ConsoleEntry,
-}
-
-/// A form that was sent from a page of the console, in the same browser, in the same stay.
-pub(super) struct Posted {
-    pub(super) inside: Inside,
-    pub(super) fields: Fields,
+    pub(super) here: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) cookies: Vec<HeaderValue>,
 }
 
 /// The form on the way in.
 pub(super) struct Knock {
     pub(super) visit: Visit,
     pub(super) fields: Fields,
-}
-
-/// A page to show.
-pub(super) struct View {
-    /// Its template without the ending, which is also its place in the menu.
-    pub(super) template: &'static str,
-    /// Of the window.
-    pub(super) title: String,
-    /// What the template names, an object.
-    pub(super) values: Value,
 }
 
 impl<'a> FromRequest<'a> for Visit {
@@ -145,36 +96,6 @@ impl<'a> FromRequest<'a> for Visit {
     }
 }
 
-impl<'a> FromRequest<'a> for Inside {
-    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
-        let visit = <Visit as FromRequest>::from_request(request, body).await?;
-        match &visit.entry {
-            Ok(Some(entry)) => Ok(Self { entry: entry.clone(), visit }),
-            Ok(None) => {
-                let back = Some(visit.here.as_str())
-                    .filter(|here| *request.method() == Method::GET && *here != super::PATH);
-                let way = address("/admin/sign-in", back.map(|here| ("back", here)));
-                Err(Error::from_response(see_other(&way, &visit.cookies)))
-            }
-            Err(_) => Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "not_an_administrator",
-                "Your account has no part in administration. An administrator can give it one: `admin_scope` in its \
-                 app_metadata",
-            )
-            .into()),
-        }
-    }
-}
-
-impl<'a> FromRequest<'a> for Posted {
-    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
-        let inside = <Inside as FromRequest>::from_request(request, body).await?;
-        let fields = inside.visit.proven(request, body).await?;
-        Ok(Self { inside, fields })
-    }
-}
-
 impl<'a> FromRequest<'a> for Knock {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
         let visit = <Visit as FromRequest>::from_request(request, body).await?;
@@ -185,7 +106,7 @@ impl<'a> FromRequest<'a> for Knock {
 
 impl Visit {
     /// The fields of a form that was sent from a page of ours, in this browser.
-    async fn proven(&self, request: &Request, body: &mut RequestBody) -> Result<Fields, Problem> {
+    pub(super) async fn proven(&self, request: &Request, body: &mut RequestBody) -> Result<Fields, Problem> {
         if !is_from_own_page(&self.place.origin(), request.headers()) {
             return Err(forged());
         }
@@ -254,85 +175,5 @@ impl Visit {
     /// Another page.
     pub(super) fn go(self, to: &str) -> Response {
         see_other(to, &self.cookies)
-    }
-}
-
-impl Inside {
-    /// Calls the admin API as whoever is here.
-    ///
-    /// # Errors
-    /// What the API refuses, in its own words.
-    pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, Problem> {
-        self.visit.api.call(&self.entry.caller, &self.visit.settings, call).await
-    }
-
-    /// Reads something.
-    ///
-    /// # Errors
-    /// What the API refuses, in its own words.
-    pub(super) async fn read(&self, path: &str) -> Result<Value, Problem> {
-        Ok(self.call(Call::new(Method::GET, path)).await?.body)
-    }
-
-    /// The value of a query parameter, if it has one.
-    pub(super) fn query(&self, name: &str) -> Option<&str> {
-        self.visit.query(name)
-    }
-
-    /// The query of the API with those of the named parameters that this request has.
-    pub(super) fn pass_on(&self, names: &[&str]) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        for name in names {
-            if let Some(value) = self.query(name) {
-                query.append_pair(name, value);
-            }
-        }
-        query.finish()
-    }
-
-    /// The address of the next part of this list, if there is one.
-    pub(super) fn next_part(&self, list: &Value) -> Option<String> {
-        let next = list["next"].as_str()?;
-        let path = self.visit.here.split('?').next().unwrap_or_default();
-        let same = self.visit.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let same = same.filter(|(name, value)| !["after", "done"].contains(name) && !value.is_empty());
-        Some(address(path, same.chain([("after", next)])))
-    }
-
-    /// Whether an instant of the API is still to come.
-    pub(super) fn is_ahead(&self, instant: &str) -> bool {
-        DateTime::parse_from_rfc3339(instant).is_ok_and(|at| at > self.visit.flows.now())
-    }
-
-    /// The instant that is so many days ahead.
-    pub(super) fn in_days(&self, days: i64) -> String {
-        let at = self.visit.flows.now() + TimeDelta::days(days.clamp(1, 36_500));
-        at.to_rfc3339_opts(SecondsFormat::Secs, true)
-    }
-
-    /// The page.
-    pub(super) fn show(self, view: &View) -> Result<Response> {
-        self.visit.show_as(StatusCode::OK, view)
-    }
-
-    /// The page, as the answer to what could not be done.
-    pub(super) fn refuse(self, problem: &Problem, mut view: View) -> Result<Response> {
-        if let Some(values) = view.values.as_object_mut() {
-            values.insert("notice".to_owned(), problem.message.clone().into());
-        }
-        let mut response = self.visit.show_as(problem.status, &view)?;
-        problem.write_headers(response.headers_mut());
-        Ok(response)
-    }
-
-    /// Another page, which says what was done.
-    pub(super) fn done(self, to: &str, what: &str) -> Response {
-        self.visit.go(&address(to, [("done", what)]))
-    }
-
-    /// The request, of whoever leaves.
-    pub(super) fn leave(mut self) -> Response {
-        self.visit.cookies.extend(self.visit.place.clear(Cookie::Key));
-        self.visit.go("/admin/sign-in?done=signed_out")
     }
 }

@@ -11,6 +11,7 @@ mod libraries;
 mod page;
 mod preferences;
 mod profile;
+mod refusals;
 mod staff;
 mod version;
 

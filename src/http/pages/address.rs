@@ -7,7 +7,7 @@ use super::login::{not_an_address, not_in, refused, typed_code};
 use super::view::{Notice, Page};
 use super::visit::{Posted, Visit};
 use crate::domain::{EmailAddress, PendingEmail};
-use crate::flows::{ChangeEmailError, EmailChangeStep, ProveEmailChange, ProveEmailError};
+use crate::flows::{ChangeEmailError, EmailChangeStep, Presented, ProveEmailChange, ProveEmailError};
 
 /// The change that is under way.
 #[handler]
@@ -60,8 +60,7 @@ pub(super) async fn confirm(Posted { mut visit, fields }: Posted) -> Result<Resp
     };
     let ask = ProveEmailChange {
         site: visit.site.clone(),
-        email,
-        code: typed_code(fields.text("code")),
+        presented: Presented::Code(email, typed_code(fields.text("code"))),
         visitor: visit.visitor.clone(),
     };
     match visit.flows.prove_email_change(ask).await {

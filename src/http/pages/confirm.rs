@@ -4,9 +4,12 @@ use poem::{Response, Result, handler};
 
 use super::super::Problem;
 use super::super::auth::purpose_of;
+use super::fields::Fields;
 use super::view::Page;
 use super::visit::{Posted, Visit};
-use crate::flows::{ConfirmLink, LinkConfirmed, VerifyCodeError};
+use crate::flows::{
+    ConfirmLink, EmailChangeStep, LinkConfirmed, Presented, ProveEmailChange, VerifyCodeError,
+};
 
 /// The button.
 #[handler]
@@ -25,6 +28,9 @@ pub(super) async fn show(visit: Visit) -> Result<Response> {
 /// Somebody presses it: they are in.
 #[handler]
 pub(super) async fn enter(Posted { visit, fields }: Posted) -> Result<Response> {
+    if fields.text("type") == "email_change" {
+        return change_address(visit, &fields).await;
+    }
     let Some(purpose) = purpose_of(fields.text("type")) else {
         return visit.refuse(&Problem::from(VerifyCodeError::Rejected), &Page::ConfirmFailed);
     };
@@ -47,3 +53,29 @@ pub(super) async fn enter(Posted { visit, fields }: Posted) -> Result<Response> 
     let destination = visit.destination(fields.given("redirectTo").or(begun.as_deref()));
     Ok(super::enter(visit, &signed_in, &destination).await)
 }
+
+/// One of the two links of a change of address that an administrator handed out.
+async fn change_address(visit: Visit, fields: &Fields) -> Result<Response> {
+    let ask = ProveEmailChange {
+        site: visit.site.clone(),
+        presented: Presented::Link(fields.text("token_hash").to_owned()),
+        visitor: visit.visitor.clone(),
+    };
+    match visit.flows.prove_email_change(ask).await {
+        Ok(EmailChangeStep::OneToGo) => {
+            // As client libraries read it; a person sees where they are.
+            let mut to = visit.site.redirect_target(fields.given("redirectTo").unwrap_or_default());
+            to.set_fragment(Some(HALFWAY));
+            Ok(visit.go(to.as_str()))
+        }
+        Ok(EmailChangeStep::Changed(signed_in)) => {
+            let destination = visit.destination(fields.given("redirectTo"));
+            Ok(super::enter(visit, &signed_in, &destination).await)
+        }
+        Err(error) => visit.refuse(&Problem::from(error), &Page::ConfirmFailed),
+    }
+}
+
+/// What the wire says of the first of the two.
+const HALFWAY: &str =
+    "message=Confirmation+link+accepted.+Please+proceed+to+confirm+link+sent+to+the+other+email&sb=";

@@ -26,7 +26,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 30] = files![
+const FILES: [(&str, &str); 34] = files![
     "layout.html",
     "parts.html",
     "login.html",
@@ -55,7 +55,11 @@ const FILES: [(&str, &str); 30] = files![
     "console/request.html",
     "console/libraries.html",
     "console/library.html",
+    "console/mail.html",
+    "console/suppressions.html",
     "console/keys.html",
+    "console/signing_keys.html",
+    "console/audit.html",
     "console/reference.html",
 ];
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
-    QueueStanding, QueuedMail, Witness,
+    QueueLook, QueueStanding, QueuedMail, Witness,
 };
 use crate::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, Slot};
 use crate::ports::clock::Clock;
@@ -40,8 +40,8 @@ struct Held {
     once: HashMap<(AddressTag, String), DateTime<Utc>>,
     mail: VecDeque<QueuedMail>,
     events: events::Events,
-    /// When each mail was queued that waits or is being sent.
-    unfinished_mail: BTreeMap<u64, DateTime<Utc>>,
+    /// Each mail that waits or is being sent, and when it was queued.
+    unfinished_mail: BTreeMap<u64, (DateTime<Utc>, Vec<u8>)>,
     mails_so_far: u64,
     next_sweep: Option<DateTime<Utc>>,
 }
@@ -135,7 +135,7 @@ impl MemoryCodes {
         );
         held.mails_so_far += 1;
         let number = held.mails_so_far;
-        held.unfinished_mail.insert(number, now);
+        held.unfinished_mail.insert(number, (now, job.to_vec()));
         held.mail.push_back(QueuedMail { job: job.to_vec(), partition: 0, id: number.to_string() });
         self.mail_came.notify_one();
         Issued::Queued(kind)
@@ -199,17 +199,19 @@ impl MemoryCodes {
         let now = self.clock.now();
         let mut held = self.lock();
         held.sweep(now);
+        let key = (proof.tag, proof.site.to_owned(), proof.slot);
+        let lease = held.challenges.remove(&key).and_then(|challenge| challenge.lease);
         held.challenges.insert(
-            (proof.tag, proof.site.to_owned(), proof.slot),
+            key,
             Challenge {
                 id: proof.challenge,
-                kind: None,
-                mac: String::new(),
+                kind: proof.short_mac.map(|_| CodeKind::Short),
+                mac: proof.short_mac.unwrap_or_default().to_owned(),
                 link_mac: proof.link_mac.to_owned(),
                 context: proof.context.to_vec(),
                 tries: 0,
                 expires_at: now + proof.life,
-                lease: None,
+                lease,
             },
         );
         self.note(&mut held, proof.witness, (proof.site, proof.slot), AuditAction::LinkConfirmed, "");
@@ -347,7 +349,18 @@ impl MemoryCodes {
         let oldest = held.unfinished_mail.first_key_value();
         QueueStanding {
             depth: held.unfinished_mail.len() as u64,
-            oldest_age: oldest.and_then(|(_, at)| (now - *at).to_std().ok()).unwrap_or_default(),
+            oldest_age: oldest.and_then(|(_, (at, _))| (now - *at).to_std().ok()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn look_at_mail(&self, most: u16) -> QueueLook {
+        let held = self.lock();
+        let waiting = held.unfinished_mail.len() as u64;
+        QueueLook {
+            waiting,
+            in_hand: waiting.saturating_sub(held.mail.len() as u64),
+            oldest_at: held.unfinished_mail.first_key_value().map(|(_, (at, _))| *at),
+            jobs: held.unfinished_mail.values().take(most.into()).map(|(_, job)| job.clone()).collect(),
         }
     }
 

@@ -9,6 +9,7 @@ mod redis;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use self::events::{WaitingEvents, Witness};
@@ -98,7 +99,7 @@ pub struct CountSend<'a> {
     pub witness: Option<&'a Witness<'a>>,
 }
 
-/// A proof that nobody is mailed, to be kept as a code is: claimed by its link's secret alone.
+/// A proof that we do not mail, to be kept as a code is: claimed by its link's secret, and by a short code if it has one.
 #[derive(Debug, Clone)]
 pub struct KeepProof<'a> {
     /// What names the secret.
@@ -111,6 +112,8 @@ pub struct KeepProof<'a> {
     pub challenge: ChallengeId,
     /// Keyed hash of the secret.
     pub link_mac: &'a str,
+    /// Keyed hash of a short code that proves the same.
+    pub short_mac: Option<&'a str>,
     /// Sealed: what claiming it needs to know.
     pub context: &'a [u8],
     /// How long it is kept.
@@ -212,6 +215,19 @@ pub struct QueueStanding {
     pub oldest_age: Duration,
 }
 
+/// What is in the mail queue.
+#[derive(Debug, Clone, Default)]
+pub struct QueueLook {
+    /// Mails that have not left.
+    pub waiting: u64,
+    /// How many of them a worker has.
+    pub in_hand: u64,
+    /// When the oldest was queued.
+    pub oldest_at: Option<DateTime<Utc>>,
+    /// The oldest of them, sealed.
+    pub jobs: Vec<Vec<u8>>,
+}
+
 /// How long a taken mail is kept from other workers. A worker that still has it [renews](Codes::mail_renew) earlier.
 pub const MAIL_LEASE: Duration = Duration::from_secs(60);
 
@@ -242,7 +258,7 @@ impl Codes {
         }
     }
 
-    /// Keeps a proof that is not mailed, in place of any earlier one of its name.
+    /// Keeps a proof that we do not mail, in place of any earlier one of its name.
     pub async fn keep(&self, proof: &KeepProof<'_>) -> Result<(), PortError> {
         match self {
             Self::Memory(store) => {
@@ -404,6 +420,14 @@ impl Codes {
         match self {
             Self::Memory(store) => Ok(store.queue()),
             Self::Redis(store) => store.queue().await,
+        }
+    }
+
+    /// What is in the mail queue, over all replicas, with at most so many of its oldest mails.
+    pub async fn look_at_mail(&self, most: u16) -> Result<QueueLook, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.look_at_mail(most)),
+            Self::Redis(store) => store.look_at_mail(most).await,
         }
     }
 

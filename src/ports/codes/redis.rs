@@ -16,6 +16,7 @@ use redis::io::tcp::TcpSettings;
 use redis::{AsyncCommands, IntoConnectionInfo, RedisError, Script, ScriptInvocation};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::{Dependency, PortError};
-use crate::telemetry::{StoreCall, StoreCounts};
+use crate::telemetry::{StoreCall, StoreCounts, traces};
 
 static ISSUE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("issue.lua")));
 static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lua")));
@@ -163,7 +164,9 @@ impl RedisCodes {
         call.arg(proof.challenge.0.to_string())
             .arg(proof.link_mac)
             .arg(proof.context)
-            .arg(millis(proof.life));
+            .arg(millis(proof.life))
+            .arg(if proof.short_mac.is_some() { "short" } else { "none" })
+            .arg(proof.short_mac.unwrap_or_default());
         self.note_arguments(&mut call, proof.witness, proof.site, proof.slot);
         self.timed(StoreCall::Keep, call.invoke_async::<()>(&mut self.shared.clone())).await
     }
@@ -272,9 +275,9 @@ impl RedisCodes {
         call: StoreCall,
         answer: impl Future<Output = Result<T, RedisError>>,
     ) -> Result<T, PortError> {
-        let began = Instant::now();
+        let (began, span) = (Instant::now(), traces::store_call(call.as_str()));
         // Twice the answer's own limit: the first call after a break also connects.
-        let outcome = match tokio::time::timeout(2 * self.settings.timeout, answer).await {
+        let outcome = match tokio::time::timeout(2 * self.settings.timeout, answer).instrument(span).await {
             Ok(answer) => answer.map_err(store_error),
             Err(elapsed) => Err(PortError::unavailable(Dependency::CodeStore, elapsed)),
         };

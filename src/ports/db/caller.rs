@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use serde_json::Value;
 use sqlx::postgres::PgConnection;
+use tracing::Instrument as _;
 
 use super::pool::Connection;
 use super::{Bearer, Db, db_error, is_broken_connection};
 use crate::ports::PortError;
-use crate::telemetry::DbCounts;
+use crate::telemetry::{DbCounts, traces};
 
 /// The caller's transaction. Dropped without [`commit`](CallerTx::commit), it never happened.
 pub struct CallerTx {
@@ -155,7 +156,7 @@ impl Db {
                 .fetch_one(&mut *connection)
                 .await
             };
-            let verdict = verdict.await;
+            let verdict = verdict.instrument(traces::statement("begin_as")).await;
             self.counts.statement("begin_as", began.elapsed());
             match verdict {
                 Ok(verdict) => Ok((connection, verdict)),
@@ -172,7 +173,7 @@ impl Db {
 impl CallerTx {
     /// Keeps what was done.
     pub async fn commit(self) -> Result<(), PortError> {
-        let kept = self.connection.commit().await;
+        let kept = self.connection.commit().instrument(traces::statement("commit")).await;
         // From here on it is over for the caller, whichever statements it was made of.
         self.counts.statement("caller_transaction", self.began.elapsed());
         kept.map_err(db_error)

@@ -23,6 +23,7 @@ mod gate;
 mod imports;
 mod invitations;
 mod libraries;
+mod mail;
 mod migrate;
 mod open_session;
 mod outbox;
@@ -41,11 +42,12 @@ use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use tracing::Instrument as _;
 
 pub use accounts::{AccountForMail, UserChange};
 pub use admin::{
-    Actor, AddressMark, ChangeUser, Creation, CreationTx, LibraryChange, LibraryFilter, NewLibrary,
-    NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
+    Actor, AddressMark, ChangeUser, Creation, CreationTx, InviteUser, LibraryChange, LibraryFilter,
+    LiveServiceKey, NewLibrary, NewServiceKey, NewUser, Repeated, StaffFilter, StaffUpdate,
 };
 pub use audit::{Extended, InspectedPage, Window};
 pub use caller::{Admitted, CallerTx, Identity};
@@ -58,6 +60,7 @@ pub use embedded::EmbeddedPostgres;
 pub use gate::{AtGate, GateClaim};
 pub use imports::{ImportState, ImportTaken, ImportTx};
 pub use invitations::NewInvitation;
+pub use mail::FailedMail;
 pub use migrate::{MigrateError, migrate};
 pub use open_session::{OpenSession, Opened};
 pub use outbox::{OutboxMail, Recipient};
@@ -71,7 +74,7 @@ pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
 use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
 use super::{Dependency, PortError};
-use crate::telemetry::DbCounts;
+use crate::telemetry::{DbCounts, traces};
 
 /// How to reach PostgreSQL and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -175,8 +178,9 @@ impl Db {
         self.within_deadline(async {
             let mut connection = self.pool.acquire().await?;
             let began = Instant::now();
-            let outcome = statement(&mut connection).await;
-            self.counts.statement(name_of::<S>(), began.elapsed());
+            let name = name_of::<S>();
+            let outcome = statement(&mut connection).instrument(traces::statement(name)).await;
+            self.counts.statement(name, began.elapsed());
             match &outcome {
                 Ok(_) => connection.give_back(),
                 Err(error) => connection.give_back_after(error),

@@ -20,7 +20,7 @@ pub struct OpenSession<'a> {
     pub site: &'a str,
     /// An account may be made if there is none.
     pub may_create: bool,
-    /// An account that exists may be used.
+    /// An account that somebody has used may be used. One that nobody has proven yet always may.
     pub may_use_existing: bool,
     /// For a new account only.
     pub metadata: &'a UserMetadata,
@@ -64,7 +64,8 @@ impl Db {
         let statement = sqlx::query_as!(
             Answer,
             r#"with existing as (
-                 select id, coalesce(banned_until > now(), false) as banned from auth.users where email = $1
+                 select id, coalesce(banned_until > now(), false) as banned,
+                        email_confirmed_at is not null as proven from auth.users where email = $1
                ), created as (
                  insert into auth.users (id, email, email_confirmed_at, last_sign_in_at, locale, raw_user_meta_data)
                  select $2, $1, now(), now(), $9, $8::jsonb || jsonb_build_object(
@@ -74,9 +75,11 @@ impl Db {
                  returning *
                ), used as (
                  update auth.users u
-                    set last_sign_in_at = now(), email_confirmed_at = coalesce(u.email_confirmed_at, now())
+                    set last_sign_in_at = now(), email_confirmed_at = coalesce(u.email_confirmed_at, now()),
+                        raw_user_meta_data = case when existing.proven then u.raw_user_meta_data
+                            else u.raw_user_meta_data || jsonb_build_object('email_verified', true) end
                    from existing
-                  where u.id = existing.id and $7::boolean and not existing.banned
+                  where u.id = existing.id and ($7::boolean or not existing.proven) and not existing.banned
                  returning u.*
                ), account as (
                  select * from created union all select * from used
@@ -86,7 +89,7 @@ impl Db {
                  returning id, user_id
                ), logged as (
                  insert into auth.audit_log (actor_id, action, target_id, session_id, site, ip, agent)
-                 select user_id, case when exists (select from created) then 'user_signedup' else 'login' end,
+                 select user_id, case when (select proven from existing) then 'login' else 'user_signedup' end,
                         user_id, id, $5, $12::text::inet, left($11, 256)
                    from opened
                )

@@ -46,6 +46,9 @@ pub enum MailError {
     /// The mail server cannot now, or cannot be reached: worth another try.
     #[error("the mail server cannot take the mail now")]
     Temporary(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The mail server will never take mail for this address.
+    #[error("the address was refused for good")]
+    Bounced(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The mail server will never take it, or it could not be written.
     #[error("the mail was refused for good")]
     Permanent(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -51,7 +51,7 @@ pub(super) const SAMPLE_SITE: Brand<'static> =
     Brand { name: "Riverside Library", url: "https://library.example.org/" };
 
 /// Every letter in every shape it takes, under the name of its preview file.
-pub(super) fn samples() -> [(&'static str, Letter<'static>); 22] {
+pub(super) fn samples() -> [(&'static str, Letter<'static>); 24] {
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap_or_default();
     let invitation = |role, inviter, message| Letter::Invitation {
         library: SAMPLE_LIBRARY,
@@ -100,7 +100,15 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 22] {
         ("sign-in-code-long", code("7K3QX9M2RV8TA", 10, None)),
         ("email-change-current", email_change(Some("ada.lovelace@example.net"))),
         ("email-change-new", email_change(None)),
-        ("address-changed", Letter::AddressChanged),
+        ("address-changed", Letter::AddressChanged { by_administrator: false }),
+        ("address-changed-by-administrator", Letter::AddressChanged { by_administrator: true }),
+        (
+            "account-invitation",
+            Letter::AccountInvitation {
+                link: "https://library.example.org/confirm?token_hash=dGhpcyBpcyBub3QgYSB0b2tlbiwgb25seSBhIHNhbXBsZQ&type=invite",
+                expires_at: requested_at + TimeDelta::days(7),
+            },
+        ),
         ("delete-account", Letter::DeleteAccount { code: "402918", valid_for_minutes: 10, requested_at }),
         ("no-account", Letter::NoAccount { sign_up: None, requested_at }),
         ("no-account-sign-up", Letter::NoAccount { sign_up: Some(SAMPLE_SIGN_UP), requested_at }),

@@ -142,19 +142,16 @@ impl SmtpMailer {
     }
 
     /// Waits for one of the places; then the time runs.
-    async fn in_a_place(&self, work: impl Future<Output = Result<(), Error>>) -> Result<(), MailError> {
+    async fn in_a_place(&self, work: impl Future<Output = Result<(), Refusal>>) -> Result<(), MailError> {
         let _place = self.places.acquire().await.map_err(|closed| MailError::Temporary(closed.into()))?;
         match tokio::time::timeout(self.mail_timeout, work).await {
-            Ok(Ok(())) => Ok(()),
-            // 5yz, and nothing else, is final (RFC 5321 §4.2.1); a broken connection or handshake may mend.
-            Ok(Err(error)) if error.is_permanent() => Err(MailError::Permanent(error.into())),
-            Ok(Err(error)) => Err(MailError::Temporary(error.into())),
+            Ok(said) => said.map_err(MailError::from),
             Err(elapsed) => Err(MailError::Temporary(elapsed.into())),
         }
     }
 
     /// Sends a mail over a kept connection, or a new one. A future that is dropped drops its connection too.
-    async fn hand_over(&self, message: &Message, content: &str) -> Result<(), Error> {
+    async fn hand_over(&self, message: &Message, content: &str) -> Result<(), Refusal> {
         let from = || Mail::new(message.envelope().from().cloned(), Vec::new());
         while let Some(mut kept) = self.idle.take() {
             match kept.command(from()).await {
@@ -175,19 +172,20 @@ impl SmtpMailer {
         begun: Result<(), Error>,
         message: &Message,
         content: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Refusal> {
         let said = async {
             begun?;
             for to in message.envelope().to() {
-                connection.command(Rcpt::new(to.clone(), Vec::new())).await?;
+                let heard = connection.command(Rcpt::new(to.clone(), Vec::new())).await;
+                heard.map_err(|error| Refusal { error, of_recipient: true })?;
             }
             connection.command(Data).await?;
-            connection.command(content).await.map(drop)
+            Ok(connection.command(content).await.map(drop)?)
         };
-        let said = said.await;
+        let said: Result<(), Refusal> = said.await;
         match &said {
             Ok(()) => self.idle.put(connection),
-            Err(error) if is_hang_up(error) => {}
+            Err(refusal) if is_hang_up(&refusal.error) => {}
             // Where the conversation stands after a refusal is the server's affair: it ends here.
             Err(_) => take_leave(connection).await,
         }
@@ -214,6 +212,39 @@ impl Server {
         }
         Ok(connection)
     }
+}
+
+/// What went wrong, and whether it did when the recipient was named.
+struct Refusal {
+    error: Error,
+    of_recipient: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, of_recipient: false }
+    }
+}
+
+impl From<Refusal> for MailError {
+    fn from(Refusal { error, of_recipient }: Refusal) -> Self {
+        // 5yz, and nothing else, is final (RFC 5321 §4.2.1); a broken connection or handshake may mend.
+        if !error.is_permanent() {
+            return Self::Temporary(error.into());
+        }
+        let words = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        if of_recipient && !is_policy(&words) {
+            Self::Bounced(error.into())
+        } else {
+            Self::Permanent(error.into())
+        }
+    }
+}
+
+/// Whether a refusal is about us and not about the mailbox (RFC 3463 §3.8): a server that relays for nobody says it of
+/// every address, and must not have all of them taken for dead.
+fn is_policy(words: &str) -> bool {
+    words.trim_start().starts_with("5.7.")
 }
 
 /// Ends a connection as RFC 5321 §4.1.1.10 wants it, if the server does not take long.
@@ -260,7 +291,13 @@ impl fmt::Debug for SmtpMailer {
 
 #[cfg(test)]
 mod tests {
-    use super::with_end;
+    use super::{is_policy, with_end};
+
+    #[test]
+    fn a_refusal_to_relay_says_nothing_of_the_mailbox() {
+        assert!(is_policy("5.7.1 Relaying denied"));
+        assert!(!is_policy("5.1.1 No such mailbox here") && !is_policy("No such user"));
+    }
 
     #[test]
     fn a_dot_that_begins_a_line_is_doubled_and_only_the_last_line_is_one() {

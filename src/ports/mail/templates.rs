@@ -31,7 +31,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 33] = files![
+const FILES: [(&str, &str); 36] = files![
     "layout.html",
     "layout.txt",
     "parts/code.html",
@@ -47,6 +47,9 @@ const FILES: [(&str, &str); 33] = files![
     "address_changed/subject.txt",
     "address_changed/body.txt",
     "address_changed/body.html",
+    "account_invitation/subject.txt",
+    "account_invitation/body.txt",
+    "account_invitation/body.html",
     "delete_account/subject.txt",
     "delete_account/body.txt",
     "delete_account/body.html",
@@ -112,7 +115,17 @@ pub enum Letter<'a> {
         new_address: Option<&'a str>,
     },
     /// To the address that an account had until now.
-    AddressChanged,
+    AddressChanged {
+        /// The people in charge did it, and no code of either mailbox.
+        by_administrator: bool,
+    },
+    /// To somebody for whom an account was made.
+    AccountInvitation {
+        /// The page where it is opened.
+        link: &'a str,
+        /// Until when.
+        expires_at: DateTime<Utc>,
+    },
     /// A code that deletes an account.
     DeleteAccount {
         /// ASCII letters and digits, at most 32.

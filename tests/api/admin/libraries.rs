@@ -141,7 +141,7 @@ async fn libraries_are_found_changed_and_closed_and_each_change_is_on_record() {
         .assert_problem(422, "invalid_value");
 
     let sql = &app.services.as_ref().unwrap().sql;
-    let changes: Value = sqlx::query_scalar(
+    let noted: Value = sqlx::query_scalar(
         "select details -> 'changes' from auth.audit_log
           where action = 'library_inactive' and actor_kind = 'service_key' and actor_id = $1
             and ip is not null and session_id is null",
@@ -150,10 +150,7 @@ async fn libraries_are_found_changed_and_closed_and_each_change_is_on_record() {
     .fetch_one(sql)
     .await
     .unwrap();
-    assert_eq!(
-        changes,
-        json!({"name": ["The south library", "Old south"], "status": ["active", "inactive"]})
-    );
+    assert_eq!(noted, json!({"name": ["The south library", "Old south"], "status": ["active", "inactive"]}));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,15 @@
 //! The admin API, over HTTP: who gets through, and what each group of operations does.
 
+mod audit;
+mod figures;
 mod libraries;
+mod mail;
 mod service_keys;
 mod sessions;
+mod signing_keys;
 mod users;
 mod walk;
+mod wire;
 
 use doorcode::domain::{Administrator, AdministratorKind, Scope};
 use doorcode::flows::{AdminCaller, AdminRequest, ServiceKeyPlan};
@@ -23,7 +28,8 @@ pub(super) fn operator() -> AdminCaller {
 
 /// A new service key, as `doorcode service-key create --direct` makes it.
 pub(super) async fn service_key(app: &TestApp, scope: Scope) -> (Uuid, String) {
-    let plan = ServiceKeyPlan { name: format!("{} key", scope.as_str()), scope, expires_at: None };
+    let plan =
+        ServiceKeyPlan { name: format!("{} key", scope.as_str()), scope, site: None, expires_at: None };
     let request = AdminRequest { operation: "test", body: String::new(), key: None };
     let made = app.flows.make_service_key(&operator(), &plan, &request).await.unwrap();
     (made.id, made.key)

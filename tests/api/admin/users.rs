@@ -179,6 +179,24 @@ async fn lists_go_on_where_they_ended_in_both_orders() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ban_without_an_end_can_be_read() {
+    let app = TestApp::on_services().await;
+    let (_, key) = service_key(&app, Scope::Admin).await;
+    let id = create(&app, &key, json!({"email": "ada@example.org"})).await;
+    let sql = &app.services.as_ref().unwrap().sql;
+    for (ban, shown) in [("infinity", json!("9999-12-31T23:59:59.000000Z")), ("-infinity", json!(null))] {
+        sqlx::query("update auth.users set banned_until = $1::text::timestamptz")
+            .bind(ban)
+            .execute(sql)
+            .await
+            .unwrap();
+        let path = format!("/users/{id}");
+        let found = ask(&app, &key, Method::GET, &path, None).await;
+        assert_eq!(found.assert_ok().body["banned_until"], shown, "{ban}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn helpers_ban_and_do_no_more() {
     let app = TestApp::on_services().await;
     let (_, admin) = service_key(&app, Scope::Admin).await;

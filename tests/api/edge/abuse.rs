@@ -171,6 +171,28 @@ async fn t38_two_thousand_slow_clients_do_not_keep_anybody_from_signing_in() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t38_a_system_without_descriptors_costs_the_idle_their_connections_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = process(&[], folder.path()).await;
+    // So many more than it has now, and no more.
+    let most = (descriptors(&process) + 20).to_string();
+    let pid = process.pid().to_string();
+    let mut limit = std::process::Command::new("prlimit");
+    let limited = limit.args(["--pid", &pid, &format!("--nofile={most}:{most}")]).status().unwrap();
+    assert!(limited.success());
+    let mut held = Vec::new();
+    for _ in 0..60 {
+        let mut raw = Raw::to(process.authority()).await;
+        raw.say(live()).await;
+        assert_eq!(raw.answer().await.expect("everybody is answered").status, 200);
+        held.push(raw);
+    }
+    assert!(process.log().contains("no connection can be accepted"), "{}", process.log());
+    held.remove(0).assert_ends().await;
+    assert_eq!(process.stop().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t37_a_body_without_an_end_is_refused_early_and_costs_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let process = process(&[], folder.path()).await;

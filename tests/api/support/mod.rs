@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod browser;
+pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod embedded;
 pub(crate) mod libraries;
@@ -10,6 +11,7 @@ pub(crate) mod services;
 
 pub(crate) use app::{Answer, TestApp};
 pub(crate) use browser::Browser;
+pub(crate) use collector::Collector;
 pub(crate) use services::Services;
 
 /// Tells each story on both backends, as `story::services` and `story::embedded`.

@@ -62,6 +62,15 @@ pub(crate) async fn run(arguments: &[&str], settings: &[(String, String)], folde
 impl Process {
     /// Starts a server and waits until it says where it is.
     pub(crate) async fn start(settings: &[(String, String)], folder: &Path) -> Self {
+        Self::launch(settings, folder, true).await
+    }
+
+    /// Starts a server whose log nobody reads: after some 64 KiB its standard error takes no more.
+    pub(crate) async fn start_with_stuck_log(settings: &[(String, String)], folder: &Path) -> Self {
+        Self::launch(settings, folder, false).await
+    }
+
+    async fn launch(settings: &[(String, String)], folder: &Path, reads_log: bool) -> Self {
         let common = [
             ("SERVER__LISTEN", "127.0.0.1:0"),
             ("SERVER__DRAIN_SECS", "5"),
@@ -77,7 +86,9 @@ impl Process {
         let (writer, mut lines) = watch::channel(String::new());
         let writer = std::sync::Arc::new(writer);
         tokio::spawn(collect(child.stdout.take().unwrap(), std::sync::Arc::clone(&writer)));
-        tokio::spawn(collect(child.stderr.take().unwrap(), writer));
+        if reads_log {
+            tokio::spawn(collect(child.stderr.take().unwrap(), writer));
+        }
         // Without an inbox there is nothing to try, and less is said.
         let has_inbox = !settings.contains(&("MAIL__TRANSPORT".to_owned(), "smtp".to_owned()));
         let last = if has_inbox { "Ctrl-C stops" } else { "publishable key" };
@@ -107,11 +118,35 @@ impl Process {
         path: &str,
         body: Value,
     ) -> reqwest::Result<(StatusCode, Value)> {
-        let request = self
+        self.try_post_with(host, path, &[], body).await
+    }
+
+    /// Sends JSON with these headers and reads JSON.
+    pub(crate) async fn post_with(
+        &self,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> (StatusCode, Value) {
+        self.try_post_with(host, path, headers, body).await.unwrap()
+    }
+
+    async fn try_post_with(
+        &self,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> reqwest::Result<(StatusCode, Value)> {
+        let mut request = self
             .client
             .post(format!("{}{path}", self.address))
             .header("host", host)
             .header("x-supabase-api-version", "2024-01-01");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let answer = request.body(body.to_string()).timeout(Duration::from_secs(30)).send().await?;
         Ok((answer.status(), answer.json().await.unwrap_or(Value::Null)))
     }
@@ -149,6 +184,20 @@ impl Process {
         let request =
             self.client.get(format!("{}{path}", self.address)).header("host", host).bearer_auth(token);
         request.timeout(Duration::from_secs(30)).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// What the private listener says at a path.
+    pub(crate) async fn private(&self, path: &str) -> String {
+        let log = self.log();
+        let metrics =
+            log.split_whitespace().find(|word| word.ends_with("/metrics")).expect("a private listener");
+        let url = metrics.replace("/metrics", path);
+        self.client.get(url).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Every metric.
+    pub(crate) async fn metrics(&self) -> String {
+        self.private("/metrics").await
     }
 
     /// The code of the newest mail to an address in the server's own inbox.

@@ -121,6 +121,8 @@ impl Services {
                 set created_at = created_at - $1, activated_at = activated_at - $1, promote_at = promote_at - $1,
                     retired_at = retired_at - $1, drop_at = drop_at - $1
               where state <> 'gone'",
+            "update auth.mail_suppressions
+                set since = since - $1, ends_at = ends_at - $1, last_bounce_at = last_bounce_at - $1",
             "update auth.service_keys set expires_at = expires_at - $1 where expires_at is not null",
             "update auth.users set banned_until = banned_until - $1 where banned_until is not null",
         ] {

@@ -160,6 +160,7 @@ export async function consoleAtWork(world, open, look) {
   const at = (page, path) => page.goto(world.at(site, path));
   const code = await world.library('Harbour Library');
   const owner = await world.staff('owner', code);
+  await world.busyDay();
   const { page: visitor } = await open();
   const newcomer = await world.person('katherine.johnson', { displayName: 'Katherine Johnson' });
   await world.signIn(visitor, newcomer, { site });
@@ -198,6 +199,19 @@ export async function consoleAtWork(world, open, look) {
   await look('console-keys', page);
   await send(page, '/admin/keys', { name: 'Nightly report', scope: 'read', ends_on: '2030-12-31' });
   await look('console-keys-made', page);
+  await at(page, '/admin/mail');
+  await look('console-mail', page);
+  await at(page, '/admin/mail/suppressions');
+  await send(page, '/admin/mail/suppressions', { email: 'flooded@example.org', note: 'Their own wish' });
+  await look('console-suppressions', page);
+  await at(page, '/admin/signing-keys');
+  await look('console-signing-keys', page);
+  await at(page, '/admin/audit-log');
+  await look('console-audit', page);
+  await at(page, '/admin/audit-log?action=nothing_of_the_kind');
+  await look('console-audit-error', page);
+  await at(page, '/admin?span=week');
+  await look('console-overview-week', page);
   await at(page, '/admin/docs#createServiceKey');
   await look('console-reference', page);
   await at(visitor, '/admin');

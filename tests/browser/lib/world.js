@@ -147,6 +147,19 @@ export class World {
     await this.signIn(page, await this.administrator(scope), { site: 'management', redirectTo: '/admin' });
   }
 
+  /** A day of which the audit log tells something, as far as it lies in this month: older parts of the log may not be there. */
+  async busyDay() {
+    await this.backend.sql.query(
+      `insert into auth.audit_log (action, site, created_at)
+       select kind.action, kind.site, moment
+         from generate_series(now() - interval '23 hours', now() - interval '5 minutes', interval '7 minutes') with ordinality as m (moment, place),
+              (values ('login', 'reader', 1), ('login', 'management', 4), ('code_asked', 'reader', 1), ('code_refused', 'reader', 9),
+                      ('user_signedup', 'reader', 11), ('logout', 'reader', 5)) as kind (action, site, every)
+        where place % kind.every = 0 and moment >= date_trunc('month', now())
+          and extract(hour from moment) between place % 7 and 23 - place % 5`,
+    );
+  }
+
   /** A service key, made at the console. */
   async serviceKey(scope) {
     this.keys ??= {};

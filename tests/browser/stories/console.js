@@ -85,6 +85,21 @@ export function consoleStories(world) {
       await doneWith(page, /lifted/);
     });
 
+    bothWays('gives somebody a part in administration, and takes it away', async (test, { script }) => {
+      const [desk, other] = [await world.browser(test, { script }), await world.browser(test, { script })];
+      const email = await world.person('colleague');
+      await world.signIn(other.page, email, { site, redirectTo: '/account' });
+      await world.atConsole(desk.page, 'admin');
+      for (const [scope, status] of [['read', 200], ['', 403]]) {
+        await desk.page.goto(world.at(site, `/admin/people?email=${email}`));
+        await follow(desk.page, email);
+        await follow(desk.page, 'Change the part in administration');
+        await send(desk.page, new URL(desk.page.url()).pathname, { scope });
+        await doneWith(desk.page, /part in administration was set/);
+        assert.equal((await other.page.goto(world.at(site, '/admin/people'))).status(), status);
+      }
+    });
+
     bothWays('decides an access request', async (test, { script }) => {
       const [desk, newcomer] = [await world.browser(test, { script }), await world.browser(test, { script })];
       const code = await world.library('North');
@@ -102,6 +117,84 @@ export function consoleStories(world) {
       assert.match((await world.mailbox.nth(email, before + 1)).text, /Welcome!/);
       await newcomer.page.goto(world.at(site, '/account'));
       assert.match(await newcomer.page.locator('main').innerText(), /North.*Volunteer/s);
+    });
+
+    bothWays('reads in the audit log what was done to somebody', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      const email = await world.person('trouble');
+      await world.atConsole(page, 'support');
+      await page.goto(world.at(site, `/admin/people?email=${email}`));
+      await follow(page, email);
+      const person = page.url();
+      await send(page, '', {}, { form: page.locator('form[action$="/unlock"]') });
+      await doneWith(page, /limits of the address were lifted/);
+      await page.goto(person);
+      await follow(page, 'What was done to it');
+      const row = page.locator('tbody tr').first();
+      assert.match(await row.innerText(), /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s.*unlock.*user/is);
+      const search = page.locator('form[action="/admin/audit-log"]');
+      await search.locator('[name="action"]').fill('nothing_of_the_kind');
+      await leads(page, () => search.locator('button').click());
+      await refusedWith(page, /action/);
+      await page.goto(world.at(site, '/admin/audit-log?action=login'));
+      const actions = await page.locator('tbody tr td:nth-child(2)').allInnerTexts();
+      assert.ok(actions.length > 0 && actions.every((action) => action === 'login'), actions.join());
+    });
+
+    it('follows the audit log, and stops when told', async (test) => {
+      const { page } = await world.browser(test);
+      const before = `pw-${world.freshCode('x')}`;
+      await world.atConsole(page, 'admin');
+      await page.goto(world.at(site, '/admin/audit-log?action=service_key_made'));
+      await page.getByRole('button', { name: 'Follow', exact: true }).click();
+      const desk = await world.browser(test);
+      await world.atConsole(desk.page, 'admin');
+      await desk.page.goto(world.at(site, '/admin/keys'));
+      await send(desk.page, '/admin/keys', { name: before, scope: 'read' });
+      await page.locator('#log').getByText(before).waitFor({ state: 'attached' });
+      await page.getByRole('button', { name: 'Stop following' }).click();
+      await page.getByRole('button', { name: 'Follow', exact: true }).waitFor();
+    });
+
+    bothWays('shows the figures as charts and as a table that say the same', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      await world.atConsole(page, 'read');
+      const card = page.locator('.card').filter({ has: page.getByRole('heading', { name: 'Sign-ins', exact: true }) });
+      const sum = Number(await card.locator('.sum').innerText());
+      assert.ok(sum >= 1, `${sum} sign-ins`);
+      assert.match(await card.getByRole('img').getAttribute('aria-label'), new RegExp(`^Sign-ins: ${sum} by hour, from `));
+      const column = (await page.locator('tbody tr td:nth-child(2)').allInnerTexts()).map(Number);
+      assert.equal(column.reduce((all, one) => all + one, 0), sum);
+      await send(page, '/admin', { span: 'week', site: 'reader' });
+      assert.equal(path(page), '/admin?span=week&site=reader');
+      assert.match(await card.getByRole('img').getAttribute('aria-label'), / by day, from /);
+    });
+
+    bothWays('sends no more mail to an address, and then again', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      const email = world.freshAddress('flooded');
+      await world.atConsole(page, 'support');
+      await section(page, 'Mail');
+      assert.match(await page.locator('main').innerText(), /Mails with codes.*waiting/s);
+      await follow(page, 'Addresses without mail');
+      await send(page, '/admin/mail/suppressions', { email, note: 'Their own wish' });
+      await doneWith(page, /No more mail/);
+      const row = page.locator('.row').filter({ hasText: 'Their own wish' }).first();
+      assert.doesNotMatch(await page.content(), new RegExp(email), 'the address is told');
+      await send(page, '', {}, { form: row.locator('form') });
+      await doneWith(page, /sent to that address again/);
+    });
+
+    bothWays('rotates the signing key of a site, after asking', async (test, { script }) => {
+      const { page } = await world.browser(test, { script });
+      await world.atConsole(page, 'admin');
+      await page.goto(world.at(site, '/admin/signing-keys'));
+      const before = await page.locator('.row').count();
+      await follow(page, 'Rotate the key of reader');
+      await send(page, '/admin/signing-keys/rotate');
+      await doneWith(page, /rotated/);
+      assert.ok((await page.locator('.row').count()) >= before);
+      assert.match(await page.locator('.rows').innerText(), /reader/);
     });
 
     bothWays('makes a service key and revokes it', async (test, { script }) => {

@@ -5,7 +5,7 @@ import { createClient } from '@supabase/supabase-js';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import ws from 'ws';
-import { KEYS, startServer } from '../../node/server.js';
+import { KEYS, runCommand, startServer } from '../../node/server.js';
 import { codeIn } from '../../node/mail.js';
 
 const ANSWERS_WITHIN_MS = 20_000;
@@ -53,7 +53,28 @@ export class App {
 
   async start() {
     await this.backend.open();
-    this.server = await this.startAnother({});
+    const { folder } = this.backend;
+    // The first key is made on the machine itself, before the server has the stores for itself.
+    const settings = await this.backend.settings();
+    await runCommand({ folder, settings, args: ['migrate'] });
+    const args = ['service-key', 'create', 'stories', '--scope', 'admin', '--direct'];
+    this.#firstKey = (await runCommand({ folder, settings, args })).trim();
+    this.secrets.add(this.#firstKey);
+    this.server = await startServer({ folder, settings });
+  }
+
+  #firstKey;
+
+  /** A new service key that speaks for a site, made by the admin API. */
+  async serviceKey({ site = 'reader', scope = 'admin' } = {}) {
+    const made = await fetch(`${this.server.url}/admin/v1/service-keys`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${this.#firstKey}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'a story', scope, site }),
+    });
+    const { key } = await made.json();
+    this.secrets.add(key);
+    return key;
   }
 
   /** One more server on the same backend, with other settings. The caller stops it. */
@@ -91,9 +112,9 @@ export class App {
   }
 
   /** The whole client, as an application makes it. */
-  supabase(site = 'reader') {
+  supabase(site = 'reader', key = KEYS[site]) {
     const http = new Recorder(this.secrets);
-    const supabase = createClient(this.server.url, KEYS[site], {
+    const supabase = createClient(this.server.url, key, {
       auth: { persistSession: false, autoRefreshToken: false, storageKey: `client-${++clients}` },
       global: { fetch: http.fetch },
       realtime: { transport: ws }, // Node.js 20 has no WebSocket of its own

@@ -4,13 +4,16 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamAutoClaimReply, StreamRangeReply, StreamReadOptions, StreamReadReply};
+use redis::streams::{
+    StreamAutoClaimReply, StreamPendingReply, StreamRangeReply, StreamReadOptions, StreamReadReply,
+};
 use redis::{AsyncCommands, AsyncConnectionConfig, RedisError};
 
 use super::{RedisCodes, millis, store_error, unknown_word};
 use crate::ports::PortError;
-use crate::ports::codes::{MAIL_LEASE, QueueStanding, QueuedMail};
+use crate::ports::codes::{MAIL_LEASE, QueueLook, QueueStanding, QueuedMail};
 use crate::telemetry::StoreCall;
 
 /// The consumer group of every mail worker.
@@ -68,6 +71,31 @@ impl RedisCodes {
             standing.oldest_age = standing.oldest_age.max(age.unwrap_or_default());
         }
         Ok(standing)
+    }
+
+    pub(in crate::ports::codes) async fn look_at_mail(&self, most: u16) -> Result<QueueLook, PortError> {
+        let mut look = QueueLook::default();
+        let most_each = most.div_ceil(self.settings.partitions);
+        for partition in 0..self.settings.partitions {
+            let key = self.mail_key(partition);
+            let mut ask = redis::pipe();
+            ask.xlen(&key).xrange_count(&key, "-", "+", most_each);
+            let (waiting, oldest): (u64, StreamRangeReply) =
+                self.timed(StoreCall::Queue, ask.query_async(&mut self.shared.clone())).await?;
+            look.waiting += waiting;
+            // A queue that nobody has used has no group to ask.
+            if waiting > 0 {
+                let mut connection = self.shared.clone();
+                let taken = connection.xpending::<_, _, StreamPendingReply>(&key, MAILERS);
+                look.in_hand += self.timed(StoreCall::Queue, taken).await?.count() as u64;
+            }
+            // An entry's id begins with the server's own time, in milliseconds.
+            let queued_at = oldest.ids.first().and_then(|id| id.id.split('-').next()?.parse().ok());
+            let queued_at = queued_at.and_then(DateTime::from_timestamp_millis);
+            look.oldest_at = [look.oldest_at, queued_at].into_iter().flatten().min();
+            look.jobs.extend(oldest.ids.iter().map(|id| id.get("job").unwrap_or_default()));
+        }
+        Ok(look)
     }
 
     async fn connect_for_waiting(&self) -> Result<MultiplexedConnection, PortError> {

@@ -2,18 +2,22 @@
 
 mod access_requests;
 mod creation;
+mod figures;
 mod keeper;
 mod libraries;
+mod mail;
 mod service_keys;
 mod sessions;
 mod staff;
 mod users;
+mod wire;
 
 pub use self::creation::{Creation, CreationTx, Repeated};
 pub use self::libraries::{LibraryChange, LibraryFilter, NewLibrary};
-pub use self::service_keys::NewServiceKey;
+pub use self::service_keys::{LiveServiceKey, NewServiceKey};
 pub use self::staff::{StaffFilter, StaffUpdate};
 pub use self::users::{AddressMark, ChangeUser, NewUser};
+pub use self::wire::InviteUser;
 use crate::domain::Administrator;
 
 /// Who acts, as the audit log names them.

@@ -17,33 +17,45 @@ pub struct NewServiceKey<'a> {
     pub name: &'a str,
     /// `read`, `support` or `admin`.
     pub scope: &'a str,
+    /// The site that it speaks for where the host of a request names none.
+    pub site: Option<&'a str>,
     /// The hash of its secret, sealed.
     pub sealed: &'a [u8],
     /// When it ends by itself.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// What is known of a live key.
+#[derive(Debug)]
+pub struct LiveServiceKey {
+    /// `read`, `support` or `admin`.
+    pub scope: String,
+    /// The site that it speaks for where the host of a request names none.
+    pub site: Option<String>,
+    /// The hash of its secret, sealed.
+    pub sealed_hash: Vec<u8>,
+}
+
 impl Db {
-    /// The scope and the sealed hash of a key that is live, of which it is noted that it was used.
-    pub async fn use_service_key(&self, id: Uuid) -> Result<Option<(String, Vec<u8>)>, PortError> {
-        let row = self
-            .run(|sql| {
-                let statement = sqlx::query!(
-                    r#"with live as (
-                         select id, scope, sealed_hash, last_used_at from auth.service_keys
+    /// A key that is live, of which it is noted that it was used.
+    pub async fn use_service_key(&self, id: Uuid) -> Result<Option<LiveServiceKey>, PortError> {
+        self.run(|sql| {
+            let statement = sqlx::query_as!(
+                LiveServiceKey,
+                r#"with live as (
+                         select id, scope, site, sealed_hash, last_used_at from auth.service_keys
                           where id = $1 and revoked_at is null and coalesce(expires_at > now(), true)
                        ), noted as (
                          update auth.service_keys k set last_used_at = now()
                            from live where k.id = live.id
                             and coalesce(live.last_used_at < now() - interval '1 minute', true)
                        )
-                       select scope, sealed_hash from live"#,
-                    id,
-                );
-                Box::pin(statement.fetch_optional(sql))
-            })
-            .await?;
-        Ok(row.map(|row| (row.scope, row.sealed_hash)))
+                       select scope, site, sealed_hash from live"#,
+                id,
+            );
+            Box::pin(statement.fetch_optional(sql))
+        })
+        .await
     }
 
     /// The service keys, newest first, revoked ones too.
@@ -51,7 +63,7 @@ impl Db {
         self.run(|sql| {
             let statement = sqlx::query_as!(
                 ServiceKeyRecord,
-                "select id, name, scope, expires_at, revoked_at, last_used_at, created_at
+                "select id, name, scope, site, expires_at, revoked_at, last_used_at, created_at
                    from auth.service_keys
                   where $2::uuid is null
                      or (created_at, id) < (select k.created_at, k.id from auth.service_keys k where k.id = $2)
@@ -100,15 +112,16 @@ impl CreationTx {
         Ok(sqlx::query_as!(
             ServiceKeyRecord,
             "with made as (
-               insert into auth.service_keys (id, name, scope, sealed_hash, expires_at) values ($1, $2, $3, $4, $5)
-               returning id, name, scope, expires_at, revoked_at, last_used_at, created_at
+               insert into auth.service_keys (id, name, scope, sealed_hash, expires_at, site)
+               values ($1, $2, $3, $4, $5, $10)
+               returning id, name, scope, site, expires_at, revoked_at, last_used_at, created_at
              ), noted as (
                insert into auth.audit_log (actor_kind, actor_id, action, target_id, ip, agent, details)
                select $6, $7, 'service_key_made', id, $8::text::inet, $9,
-                      jsonb_build_object('name', name, 'scope', scope, 'expires_at', expires_at)
+                      jsonb_build_object('name', name, 'scope', scope, 'site', site, 'expires_at', expires_at)
                  from made
              )
-             select id, name, scope, expires_at, revoked_at, last_used_at, created_at from made",
+             select id, name, scope, site, expires_at, revoked_at, last_used_at, created_at from made",
             key.id,
             key.name,
             key.scope,
@@ -118,6 +131,7 @@ impl CreationTx {
             actor.id(),
             actor.ip(),
             actor.agent,
+            key.site,
         )
         .fetch_one(self.connection())
         .await?)

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Actor, CreationTx};
 use crate::domain::{
-    Account, AccountChange, AccountPlan, AccountSearch, EmailAddress, MAX_METADATA, Page, User, UserId,
+    Account, AccountChange, AccountPlan, AccountSearch, Ban, EmailAddress, MAX_METADATA, Page, User, UserId,
 };
 use crate::ports::db::{ActError, Db};
 use crate::ports::{Dependency, PortError};
@@ -21,7 +21,7 @@ pub struct AddressMark {
 }
 
 impl AddressMark {
-    fn as_value(&self) -> Value {
+    pub(super) fn as_value(&self) -> Value {
         json!({"domain": self.domain, "tag": self.tag})
     }
 }
@@ -52,24 +52,25 @@ pub struct ChangeUser<'a> {
     pub notice: Option<Vec<u8>>,
 }
 
-/// The columns of an account. All are there; the macro cannot know it of a function's rows.
-struct AccountRow {
-    id: Option<Uuid>,
-    email: Option<String>,
-    email_confirmed_at: Option<DateTime<Utc>>,
-    last_sign_in_at: Option<DateTime<Utc>>,
-    app_metadata: Option<Value>,
-    user_metadata: Option<Value>,
-    created_at: Option<DateTime<Utc>>,
-    updated_at: Option<DateTime<Utc>>,
-    banned_until: Option<DateTime<Utc>>,
-    invited_at: Option<DateTime<Utc>>,
-    deleted_at: Option<DateTime<Utc>>,
-    version: Option<i32>,
+/// The columns of an account. All are there; the macro cannot know it of a function's rows. A ban without an end, which SQL
+/// can write and a client cannot read, ends in the year 9999.
+pub(super) struct AccountRow {
+    pub(super) id: Option<Uuid>,
+    pub(super) email: Option<String>,
+    pub(super) email_confirmed_at: Option<DateTime<Utc>>,
+    pub(super) last_sign_in_at: Option<DateTime<Utc>>,
+    pub(super) app_metadata: Option<Value>,
+    pub(super) user_metadata: Option<Value>,
+    pub(super) created_at: Option<DateTime<Utc>>,
+    pub(super) updated_at: Option<DateTime<Utc>>,
+    pub(super) banned_until: Option<DateTime<Utc>>,
+    pub(super) invited_at: Option<DateTime<Utc>>,
+    pub(super) deleted_at: Option<DateTime<Utc>>,
+    pub(super) version: Option<i32>,
 }
 
 impl AccountRow {
-    fn into_account(self) -> Result<Account, PortError> {
+    pub(super) fn into_account(self) -> Result<Account, PortError> {
         let missing = || PortError::unexpected(Dependency::Database, "an account without its columns");
         let email = EmailAddress::parse(self.email.as_deref().unwrap_or_default())
             .map_err(|error| PortError::unexpected(Dependency::Database, error))?;
@@ -102,7 +103,8 @@ impl Db {
                 let statement = sqlx::query_as!(
                     AccountRow,
                     "select id, email, email_confirmed_at, last_sign_in_at, raw_app_meta_data as app_metadata,
-                            raw_user_meta_data as user_metadata, created_at, updated_at, banned_until, invited_at,
+                            raw_user_meta_data as user_metadata, created_at, updated_at, case when isfinite(banned_until) then banned_until
+                                   when banned_until > now() then '9999-12-31 23:59:59+00' end as banned_until, invited_at,
                             deleted_at, version
                        from auth.find_accounts($1, $2, $3, $4, $5, $6, $7, $8)",
                     search.id.map(|id| id.0),
@@ -134,7 +136,8 @@ impl Db {
                     AccountRow,
                     r#"select id as "id?", email as "email?", email_confirmed_at, last_sign_in_at,
                               raw_app_meta_data as "app_metadata?", raw_user_meta_data as "user_metadata?",
-                              created_at as "created_at?", updated_at as "updated_at?", banned_until, invited_at,
+                              created_at as "created_at?", updated_at as "updated_at?", case when isfinite(banned_until) then banned_until
+                                   when banned_until > now() then '9999-12-31 23:59:59+00' end as banned_until, invited_at,
                               deleted_at, version as "version?"
                          from auth.users where email = $1"#,
                     email.as_str(),
@@ -152,7 +155,7 @@ impl Db {
     /// now; [`ActError::Duplicate`] if another account has the address; [`ActError::OutOfBounds`] if the metadata would
     /// become too large.
     pub async fn change_account(&self, actor: &Actor<'_>, ask: &ChangeUser<'_>) -> Result<(), ActError> {
-        let AccountChange { email, is_confirmed, user_metadata, app_metadata, banned_until } = ask.change;
+        let AccountChange { email, is_confirmed, user_metadata, app_metadata, ban } = ask.change;
         let user_metadata = user_metadata.as_ref().map(|some| Value::Object(some.as_object().clone()));
         let app_metadata = app_metadata.as_ref().map(|some| Value::Object(some.as_object().clone()));
         let limit = i32::try_from(MAX_METADATA).unwrap_or(i32::MAX);
@@ -224,8 +227,8 @@ impl Db {
             *is_confirmed,
             user_metadata,
             app_metadata,
-            banned_until.is_some(),
-            banned_until.flatten(),
+            ban.is_some(),
+            ban.and_then(Ban::until),
             limit,
             old_mark,
             new_mark,
@@ -316,7 +319,8 @@ impl CreationTx {
             AccountRow,
             r#"select id as "id?", email as "email?", email_confirmed_at, last_sign_in_at,
                       raw_app_meta_data as "app_metadata?", raw_user_meta_data as "user_metadata?",
-                      created_at as "created_at?", updated_at as "updated_at?", banned_until, invited_at,
+                      created_at as "created_at?", updated_at as "updated_at?", case when isfinite(banned_until) then banned_until
+                                   when banned_until > now() then '9999-12-31 23:59:59+00' end as banned_until, invited_at,
                       deleted_at, version as "version?"
                  from auth.users where id = $1"#,
             id.0,

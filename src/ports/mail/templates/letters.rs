@@ -26,7 +26,8 @@ impl Letter<'_> {
         match self {
             Self::SignInCode { .. } => "sign_in_code",
             Self::EmailChange { .. } => "email_change",
-            Self::AddressChanged => "address_changed",
+            Self::AddressChanged { .. } => "address_changed",
+            Self::AccountInvitation { .. } => "account_invitation",
             Self::DeleteAccount { .. } => "delete_account",
             Self::NoAccount { .. } => "no_account",
             Self::Invitation { .. } => "invitation",
@@ -41,6 +42,8 @@ impl Letter<'_> {
         match self {
             Self::EmailChange { new_address: Some(_), .. } => Some("email_change_current"),
             Self::EmailChange { new_address: None, .. } => Some("email_change_new"),
+            Self::AddressChanged { by_administrator: true } => Some("address_changed_by_administrator"),
+            Self::AddressChanged { by_administrator: false } => Some("address_changed_by_codes"),
             Self::AccessDecided { approved: true, .. } => Some("access_approved"),
             Self::AccessDecided { approved: false, .. } => Some("access_declined"),
             Self::StaffChanged { change, .. } => Some(match change {
@@ -75,7 +78,11 @@ pub(super) fn context(
                 draft.fact("new_address_label", address.to_owned());
             }
         }
-        Letter::AddressChanged => {}
+        Letter::AddressChanged { .. } => {}
+        Letter::AccountInvitation { link, expires_at } => {
+            draft.link(link)?;
+            draft.values.insert("expires_at", draft.at(expires_at, "date_time")?);
+        }
         Letter::DeleteAccount { code, valid_for_minutes: minutes, requested_at } => {
             draft.code(code, *minutes, *requested_at)?;
         }
