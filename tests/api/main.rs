@@ -8,6 +8,7 @@
 mod support;
 
 mod admin;
+mod audit;
 mod bad_input;
 mod code_store;
 mod command_line;
