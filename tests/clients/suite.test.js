@@ -62,13 +62,14 @@ describe('the documents', { timeout: 1_800_000 }, () => {
   for (const [name, base, away] of [['public', '', 'signOut'], ['admin', '/admin/v1', 'revokeServiceKey']]) {
     it(`the ${name} document is what the server does, whatever is sent`, async () => {
       const person = await world.signIn();
-      const config = join(await world.folder(`fuzz-${name}`), 'schemathesis.toml');
+      const folder = await world.folder(`fuzz-${name}`); // it keeps a cache in the folder that it runs in
+      const config = join(folder, 'schemathesis.toml');
       await writeFile(config, fuzzing({ token: person.token, key: world.key, apikey: KEYS.reader }));
       // An operation that would end the session or the key that all others are called with is left out.
       const what = ['--url', world.server.url + base, '--exclude-operation-id', away, '--checks', CHECKS];
       const how = ['--max-time', FUZZ_SECONDS, '--continue-on-failure', '--no-color', '--warnings', 'off'];
       const run = ['-m', 'schemathesis.cli', '--config-file', config, 'run', world.documents[name]];
-      await python([...run, ...what, ...how, '--generation-database', 'none']);
+      await python([...run, ...what, ...how, '--generation-database', 'none'], { cwd: folder });
     });
   }
 });
@@ -84,11 +85,11 @@ function fuzzing({ token, key, apikey }) {
 }
 
 /** Runs Python with the packages that tests/run has installed. */
-function python(args, { env = {}, paths = [] } = {}) {
+function python(args, { cwd, env = {}, paths = [] } = {}) {
   const { DOORCODE_TEST_TOOLS_PYTHON: program, DOORCODE_TEST_TOOLS_PYTHONPATH: packages } = process.env;
   if (!program) throw new Error('DOORCODE_TEST_TOOLS_PYTHON is not set: run this suite with tests/run');
   const PYTHONPATH = [...paths, packages].filter(Boolean).join(delimiter);
-  return tool(program, ['-B', ...args], { env: { ...env, PYTHONPATH } });
+  return tool(program, ['-B', ...args], { cwd, env: { ...env, PYTHONPATH } });
 }
 
 /** What every client does, as the audit log has it: newest first. */
