@@ -4,6 +4,11 @@
 -- ARGV  1 lease holder   2 lease in ms   3 events at most   4 an id for the event that some were dropped
 --       5 events that may wait
 
+local dropped = redis.call('GET', KEYS[3])
+-- Where nothing waits, nothing is written either, however often somebody looks.
+if not dropped and redis.call('XLEN', KEYS[2]) == 0 then
+    return {}
+end
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
     return {}
@@ -11,7 +16,6 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 
 -- That events were lost is an event itself, as soon as there is room for one.
-local dropped = redis.call('GET', KEYS[3])
 if dropped and redis.call('XLEN', KEYS[2]) < tonumber(ARGV[5]) then
     local clock = redis.call('TIME')
     local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
