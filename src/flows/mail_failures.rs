@@ -35,7 +35,8 @@ impl<'a> About<'a> {
 impl Flows {
     /// Whether an address gets no mail.
     pub(super) async fn gets_no_mail(&self, to: &EmailAddress) -> Result<bool, PortError> {
-        self.db.is_suppressed(self.keys.address_tags(to)).await
+        let tags: Vec<_> = self.keys.address_tags(to).collect();
+        self.db.is_suppressed(&tags).await
     }
 
     /// Puts a mail on record that did not leave. Where that fails, mail goes on without.

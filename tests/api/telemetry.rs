@@ -184,7 +184,10 @@ async fn traces_tell_which_steps_a_request_took_and_go_on_from_a_trusted_proxy_a
         );
         assert_eq!(theirs, (trusted, trusted), "{verified:?}");
         let mailed = named("deliver mail");
-        assert_eq!(names_below(&spans, mailed), ["current", "find_account_for_mail", "send mail"]);
+        assert_eq!(
+            names_below(&spans, mailed),
+            ["current", "find_account_for_mail", "is_suppressed", "send mail"]
+        );
         let known = [
             "requestCode",
             "issue",

@@ -25,11 +25,8 @@ pub struct FailedMail<'a> {
 
 impl Db {
     /// Whether an address, by any of the names it may have, gets no mail.
-    pub async fn is_suppressed(
-        &self,
-        address: impl Iterator<Item = AddressTag> + Send,
-    ) -> Result<bool, PortError> {
-        let tags: Vec<Vec<u8>> = address.map(|tag| tag.0.to_vec()).collect();
+    pub async fn is_suppressed(&self, address: &[AddressTag]) -> Result<bool, PortError> {
+        let tags: Vec<Vec<u8>> = address.iter().map(|tag| tag.0.to_vec()).collect();
         self.run(|sql| {
             let statement = sqlx::query_scalar!(
                 r#"select exists (
