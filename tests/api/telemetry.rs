@@ -198,6 +198,7 @@ async fn traces_tell_which_steps_a_request_took_and_go_on_from_a_trusted_proxy_a
             "deliver mail",
             "current",
             "find_account_for_mail",
+            "is_suppressed",
             "send mail",
         ];
         assert!(spans.iter().all(|span| known.contains(&span.name.as_str())), "{spans:#?}");
