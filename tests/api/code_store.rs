@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use doorcode::domain::{AddressTag, ChallengeId, CodeKind, Slot};
+use doorcode::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, Slot};
 use doorcode::ports::clock::{Clock, ManualClock};
 use doorcode::ports::codes::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, Codes, CountSend, Issue, IssueCode, Issued, KeepProof,
-    MemoryCodes, Proof, RedisCodes, RedisSettings,
+    MemoryCodes, Proof, RedisCodes, RedisSettings, Witness,
 };
 use doorcode::telemetry::StoreCounts;
 
@@ -419,6 +419,57 @@ async fn every_key_in_redis_has_an_end_and_one_slot_an_operation() {
             let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await.unwrap();
             assert!(left > 0, "{key} has no end");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn events_wait_up_to_their_number_and_how_many_found_no_room_is_an_event() {
+    on_both(async |store| {
+        let witness = Witness {
+            ip: [192, 0, 2, 1].into(),
+            agent: Some("Lynx"),
+            caller: None,
+            address: Some(ADA),
+            domain: Some("example.org"),
+        };
+        let guess = ClaimCode {
+            address: ADA,
+            site: "reader",
+            slot: Slot::SignIn,
+            proof: Proof::Link("none"),
+            witness: Some(&witness),
+            missing_is_no_news: false,
+        };
+        for _ in 0..150 {
+            assert_eq!(store.codes.claim(&guess).await.unwrap(), Claimed::Missing);
+        }
+        let (mut told, mut dropped) = (0, 0);
+        for partition in 0..store.codes.partitions() {
+            loop {
+                let taken = store.codes.take_events(partition).await.unwrap();
+                let again = store.codes.take_events(partition).await.unwrap();
+                assert_eq!(taken.events, again.events, "they stay until they are on record");
+                for event in &taken.events {
+                    match event.action {
+                        AuditAction::CodeRefused => {
+                            assert_eq!(event.details["reason"], "none_waiting");
+                            told += 1;
+                        }
+                        AuditAction::AuditEventsDropped => {
+                            dropped += event.details["count"].as_u64().unwrap()
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+                if taken.events.is_empty() {
+                    break;
+                }
+                store.codes.events_done(&taken).await.unwrap();
+            }
+        }
+        assert!(told <= 100 && dropped > 0, "{told} told, {dropped} dropped");
+        assert_eq!(told + dropped, 150);
     })
     .await;
 }
