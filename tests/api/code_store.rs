@@ -457,7 +457,7 @@ async fn events_wait_up_to_their_number_and_how_many_found_no_room_is_an_event()
                             told += 1;
                         }
                         AuditAction::AuditEventsDropped => {
-                            dropped += event.details["count"].as_u64().unwrap()
+                            dropped += event.details["count"].as_u64().unwrap();
                         }
                         other => panic!("{other:?}"),
                     }
