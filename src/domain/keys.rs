@@ -4,11 +4,17 @@
 //! means nothing in another. During a rotation the ring holds older masters too: new values are made under the
 //! newest, old ones are still read.
 
+mod derived;
+
 use std::fmt;
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
-use aws_lc_rs::{constant_time, digest, hkdf, hmac};
+use aws_lc_rs::aead::Aad;
+use aws_lc_rs::constant_time;
 
+use self::derived::{
+    Derived, code_text, cookie_tag, form_tag, link_text, mac, refresh_tag, secret_name, service_key_digest,
+    tag, truncated,
+};
 use super::{BrowserId, EmailAddress, ServiceKey, SessionId, SignInCode, Slot};
 
 /// Bytes of a refresh token's and a link's MAC: 128 bits (RFC 6749 §10.10 asks for at most 2^-128 a guess).
@@ -44,24 +50,6 @@ pub enum Sealed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("sealed data could not be opened with any key of the ring")]
 pub struct NotOurs;
-
-struct Derived {
-    codes: hmac::Key,
-    refresh: hmac::Key,
-    addresses: hmac::Key,
-    links: hmac::Key,
-    cookies: hmac::Key,
-    forms: hmac::Key,
-    secrets: hmac::Key,
-    audit: hmac::Key,
-    mail_jobs: RandomizedNonceKey,
-    challenges: RandomizedNonceKey,
-    signing_keys: RandomizedNonceKey,
-    sign_ins: RandomizedNonceKey,
-    answers: RandomizedNonceKey,
-    consoles: RandomizedNonceKey,
-    service_keys: RandomizedNonceKey,
-}
 
 impl KeyRing {
     /// A ring from a master secret of 32 bytes, and older ones, newest first, that are still to be read.
@@ -320,198 +308,5 @@ impl AddressTag {
     }
 }
 
-impl Derived {
-    fn from(master: &[u8; 32]) -> Self {
-        let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"doorcode v1");
-        let secret = salt.extract(master);
-        let key = |label: &'static str| -> [u8; 32] {
-            let mut out = [0; 32];
-            secret
-                .expand(&[label.as_bytes()], hkdf::HKDF_SHA256)
-                .and_then(|okm| okm.fill(&mut out))
-                .expect("32 bytes are within what HKDF-SHA-256 gives");
-            out
-        };
-        let signing = |label| hmac::Key::new(hmac::HMAC_SHA256, &key(label));
-        let sealing =
-            |label| RandomizedNonceKey::new(&AES_256_GCM, &key(label)).expect("AES-256 takes 32 bytes");
-        Self {
-            codes: signing("code mac"),
-            refresh: signing("refresh mac"),
-            addresses: signing("address tag"),
-            links: signing("link mac"),
-            cookies: signing("cookie mac"),
-            forms: signing("form mac"),
-            secrets: signing("secret tag"),
-            audit: signing("audit chain"),
-            mail_jobs: sealing("mail job"),
-            challenges: sealing("challenge"),
-            signing_keys: sealing("signing key"),
-            sign_ins: sealing("sign-in"),
-            service_keys: sealing("service key"),
-            answers: sealing("answer"),
-            consoles: sealing("console"),
-        }
-    }
-
-    fn sealing(&self, purpose: Sealed) -> &RandomizedNonceKey {
-        match purpose {
-            Sealed::MailJob => &self.mail_jobs,
-            Sealed::Challenge => &self.challenges,
-            Sealed::SigningKey => &self.signing_keys,
-            Sealed::SignIn => &self.sign_ins,
-            Sealed::Answer => &self.answers,
-            Sealed::Console => &self.consoles,
-            Sealed::ServiceKey => &self.service_keys,
-        }
-    }
-}
-
-fn code_text(
-    keys: &Derived,
-    (site, slot, email, browser): (&str, Slot, &EmailAddress, Option<&BrowserId>),
-    code: &SignInCode,
-) -> String {
-    let browser = browser.map_or(&[][..], |browser| &browser.0);
-    let [site, slot, email, code] = [site, slot.as_str(), email.as_str(), code.expose()].map(str::as_bytes);
-    data_encoding::HEXLOWER.encode(mac(&keys.codes, &[site, slot, email, browser, code]).as_ref())
-}
-
-fn tag(keys: &Derived, email: &EmailAddress) -> AddressTag {
-    AddressTag(truncated(&mac(&keys.addresses, &[email.as_str().as_bytes()])))
-}
-
-fn link_text(keys: &Derived, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
-    let parts = [site.as_bytes(), slot.as_str().as_bytes(), secret];
-    data_encoding::HEXLOWER.encode(mac(&keys.links, &parts).as_ref())
-}
-
-fn secret_name(keys: &Derived, site: &str, secret: &[u8; MAC_LENGTH]) -> AddressTag {
-    AddressTag(truncated(&mac(&keys.secrets, &[site.as_bytes(), secret])))
-}
-
-fn refresh_tag(keys: &Derived, site: &str, session: SessionId, counter: u32) -> hmac::Tag {
-    mac(&keys.refresh, &[site.as_bytes(), session.0.as_bytes(), &counter.to_be_bytes()])
-}
-
-fn cookie_tag(keys: &Derived, site: &str, session: SessionId) -> hmac::Tag {
-    mac(&keys.cookies, &[site.as_bytes(), session.0.as_bytes()])
-}
-
-/// 256 random bits need no slow hash.
-fn service_key_digest(key: &ServiceKey) -> digest::Digest {
-    digest::digest(&digest::SHA256, &key.secret)
-}
-
-fn form_tag(keys: &Derived, site: &str, browser: &BrowserId, session: Option<SessionId>) -> hmac::Tag {
-    let session = session.map(|session| session.0.into_bytes());
-    mac(&keys.forms, &[site.as_bytes(), &browser.0, session.as_ref().map_or(&[][..], |bytes| bytes)])
-}
-
-/// HMAC over parts with their lengths, so that moving a byte from one part to the next changes the result.
-fn mac(key: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(key);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    context.sign()
-}
-
-fn truncated(tag: &hmac::Tag) -> [u8; MAC_LENGTH] {
-    let mut out = [0; MAC_LENGTH];
-    out.copy_from_slice(&tag.as_ref()[..MAC_LENGTH]);
-    out
-}
-
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn ring(master: u8, older: &[u8]) -> KeyRing {
-        KeyRing::new(&[master; 32], &older.iter().map(|byte| [*byte; 32]).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn a_sealed_text_opens_only_for_its_purpose_context_and_master() {
-        let ours = ring(1, &[]);
-        let sealed = ours.seal(Sealed::MailJob, "reader", b"123456").expect("randomness");
-        assert!(!sealed.windows(6).any(|window| window == b"123456"));
-        assert_eq!(ours.open(Sealed::MailJob, "reader", &sealed).as_deref(), Ok(b"123456".as_slice()));
-        assert_eq!(ours.open(Sealed::Challenge, "reader", &sealed), Err(NotOurs));
-        assert_eq!(ours.open(Sealed::MailJob, "management", &sealed), Err(NotOurs));
-        assert_eq!(ring(2, &[]).open(Sealed::MailJob, "reader", &sealed), Err(NotOurs));
-        for place in 0..sealed.len() {
-            let mut bent = sealed.clone();
-            bent[place] ^= 1;
-            assert_eq!(ours.open(Sealed::MailJob, "reader", &bent), Err(NotOurs), "byte {place}");
-        }
-        assert_eq!(ours.open(Sealed::MailJob, "reader", &sealed[..11]), Err(NotOurs));
-    }
-
-    #[test]
-    fn after_a_rotation_old_values_are_still_read_and_new_ones_use_the_new_master() {
-        let before = ring(1, &[]);
-        let after = ring(2, &[1]);
-        let session = SessionId(Uuid::from_u128(9));
-        let old_mac = before.refresh_mac("reader", session, 3);
-        assert!(after.knows_refresh_mac("reader", session, 3, &old_mac));
-        assert!(!after.knows_refresh_mac("management", session, 3, &old_mac));
-        assert!(!after.knows_refresh_mac("reader", session, 4, &old_mac));
-        assert!(!before.knows_refresh_mac("reader", session, 3, &after.refresh_mac("reader", session, 3)));
-        let sealed = before.seal(Sealed::SigningKey, "kid", b"key").expect("randomness");
-        assert_eq!(after.open(Sealed::SigningKey, "kid", &sealed).as_deref(), Ok(b"key".as_slice()));
-        let (master, anew) = after.reseal(Sealed::SigningKey, "kid", &sealed).expect("ours");
-        let anew = anew.expect("it was under the older one");
-        assert_eq!((master, after.reseal(Sealed::SigningKey, "kid", &anew)), (1, Ok((0, None))));
-        assert_eq!(ring(2, &[]).open(Sealed::SigningKey, "kid", &anew).as_deref(), Ok(b"key".as_slice()));
-        assert_eq!(ring(3, &[]).reseal(Sealed::SigningKey, "kid", &anew), Err(NotOurs));
-    }
-
-    #[test]
-    fn what_waits_under_any_master_of_the_ring_is_looked_for_the_newest_first() {
-        let (before, after) = (ring(1, &[]), ring(2, &[1]));
-        let ada = EmailAddress::parse("ada@example.org").expect("address");
-        let code = SignInCode::parse("123456").expect("code");
-        let waiting = |keys: &KeyRing| {
-            (keys.address_tag(&ada), keys.code_mac("reader", Slot::SignIn, &ada, None, &code))
-        };
-        let proofs: Vec<_> = after.code_proofs("reader", Slot::SignIn, &ada, None, &code).collect();
-        assert_eq!(proofs, [waiting(&after), waiting(&before)]);
-        assert_eq!(
-            after.address_tags(&ada).collect::<Vec<_>>(),
-            [after.address_tag(&ada), before.address_tag(&ada)]
-        );
-        let kept = |keys: &KeyRing| {
-            (keys.secret_tag("reader", &[7; 16]), keys.link_mac("reader", Slot::AuthCode, &[7; 16]))
-        };
-        let proofs: Vec<_> = after.secret_proofs("reader", Slot::AuthCode, &[7; 16]).collect();
-        assert_eq!(proofs, [kept(&after), kept(&before)]);
-        let macs: Vec<_> = after.link_macs("reader", Slot::AuthCode, &[7; 16]).collect();
-        assert_eq!(macs, [kept(&after).1, kept(&before).1]);
-    }
-
-    #[test]
-    fn a_code_has_another_hash_for_another_site_address_browser_or_purpose() {
-        let keys = ring(1, &[]);
-        let ada = EmailAddress::parse("ada@example.org").expect("address");
-        let eve = EmailAddress::parse("eve@example.org").expect("address");
-        let code = SignInCode::parse("123456").expect("code");
-        let code_mac = |site, slot, email, browser| keys.code_mac(site, slot, email, browser, &code);
-        let hash = code_mac("reader", Slot::SignIn, &ada, None);
-        assert_eq!(hash, code_mac("reader", Slot::SignIn, &ada, None));
-        assert_ne!(hash, code_mac("management", Slot::SignIn, &ada, None));
-        assert_ne!(hash, code_mac("reader", Slot::SignIn, &eve, None));
-        let browsers = [BrowserId([1; 16]), BrowserId([2; 16])];
-        let bound = browsers.each_ref().map(|browser| code_mac("reader", Slot::SignIn, &ada, Some(browser)));
-        assert!(bound[0] != bound[1] && !bound.contains(&hash));
-        let codes: BTreeSet<_> = Slot::ALL.map(|slot| code_mac("reader", slot, &ada, None)).into();
-        let links: BTreeSet<_> = Slot::ALL.map(|slot| keys.link_mac("reader", slot, &[1; 16])).into();
-        assert_eq!((codes.len(), links.len()), (Slot::ALL.len(), Slot::ALL.len()));
-        assert!(!hash.contains("123456"));
-    }
-}
+mod tests;

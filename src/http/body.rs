@@ -7,7 +7,7 @@ use poem::error::ReadBodyError;
 use poem::http::StatusCode;
 use poem::{Request, RequestBody, Result};
 use poem_openapi::payload::{Json, ParsePayload, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
@@ -62,7 +62,7 @@ impl<'a, T: Type + DeserializeOwned + Default> ApiExtractor<'a> for OptionalBody
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        <Body<T> as ApiExtractor>::request_meta().map(|meta| MetaRequest { required: false, ..meta })
+        Some(MetaRequest { required: false, ..described::<T>() })
     }
 
     async fn from_request(
@@ -142,14 +142,7 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        Some(MetaRequest {
-            description: None,
-            content: vec![MetaMediaType {
-                content_type: <Json<T> as Payload>::CONTENT_TYPE,
-                schema: schema::<T>(),
-            }],
-            required: true,
-        })
+        Some(described::<T>())
     }
 
     async fn from_request(
@@ -161,8 +154,10 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Body<T> {
     }
 }
 
-fn schema<T: Type>() -> MetaSchemaRef {
-    T::schema_ref()
+/// A body of JSON, as the document has it.
+pub(super) fn described<T: Type>() -> MetaRequest {
+    let content = MetaMediaType { content_type: <Json<T> as Payload>::CONTENT_TYPE, schema: T::schema_ref() };
+    MetaRequest { description: None, content: vec![content], required: true }
 }
 
 #[cfg(test)]

@@ -46,10 +46,39 @@ impl Needs for Admin {
     const DESCRIPTION: &str = "A service key of the scope admin, or a service_role token";
 }
 
-/// An administrator whose scope includes the one that the operation needs.
-pub(super) struct By<S>(pub(super) AdminCaller, PhantomData<S>);
+/// What one way to administer tells those whom it turns away. Who gets through is the same for all.
+pub(in crate::http) trait Facade {
+    /// To whoever sends no key.
+    const NO_KEY: &str;
 
-impl<'a, S: Needs + Send> ApiExtractor<'a> for By<S> {
+    /// To whoever sends one that is not good.
+    fn refusal(error: AdminError) -> Problem;
+}
+
+/// An administrator whose scope includes the one that the operation needs.
+pub(in crate::http) struct Allowed<F, S>(pub(in crate::http) AdminCaller, PhantomData<(F, S)>);
+
+/// An administrator at this API.
+pub(super) type By<S> = Allowed<AdminApi, S>;
+
+/// This API.
+pub(super) struct AdminApi;
+
+impl Facade for AdminApi {
+    const NO_KEY: &str = "Send a service key as `Authorization: Bearer doorcode_sk_…`";
+
+    fn refusal(error: AdminError) -> Problem {
+        match error {
+            // Whatever else it is, it is no key: which people learn with the same words.
+            AdminError::Token(_) | AdminError::NotAdministrator | AdminError::SessionOver => {
+                AdminError::UnknownKey.into()
+            }
+            error => error.into(),
+        }
+    }
+}
+
+impl<'a, F: Facade + Send, S: Needs + Send> ApiExtractor<'a> for Allowed<F, S> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
 
     type ParamType = ();
@@ -80,7 +109,7 @@ impl<'a, S: Needs + Send> ApiExtractor<'a> for By<S> {
         body: &mut RequestBody,
         _: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        let caller = caller(request, body).await?;
+        let caller = caller::<F>(request, body).await?;
         if caller.administrator.scope < S::SCOPE {
             return Err(insufficient_scope(S::SCOPE).into());
         }
@@ -89,27 +118,16 @@ impl<'a, S: Needs + Send> ApiExtractor<'a> for By<S> {
 }
 
 /// Whoever calls: named by the process itself, or by the key that they send.
-async fn caller(request: &Request, body: &mut RequestBody) -> Result<AdminCaller> {
+async fn caller<F: Facade>(request: &Request, body: &mut RequestBody) -> Result<AdminCaller> {
     // Set by the command line and the console on requests that they make in the process; nothing sent can set it.
     if let Some(caller) = request.data::<AdminCaller>() {
         return Ok(caller.clone());
     }
     let flows = request.data::<SharedFlows>().ok_or_else(Problem::internal)?;
     let Some(token) = bearer_token(request.headers()) else {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            "no_authorization",
-            "Send a service key as `Authorization: Bearer doorcode_sk_…`",
-        )
-        .into());
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "no_authorization", F::NO_KEY).into());
     };
     let visitor = <visitor::From as FromRequest>::from_request(request, body).await?.0;
-    let administrator = flows.recognise_administrator(token).await.map_err(|error| match error {
-        // Whatever else it is, it is no key: which people learn with the same words.
-        AdminError::Token(_) | AdminError::NotAdministrator | AdminError::SessionOver => {
-            Problem::from(AdminError::UnknownKey)
-        }
-        error => error.into(),
-    })?;
+    let administrator = flows.recognise_administrator(token).await.map_err(F::refusal)?;
     Ok(AdminCaller { administrator, ip: Some(visitor.ip), agent: visitor.user_agent })
 }

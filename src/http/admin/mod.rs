@@ -28,8 +28,7 @@ use serde_json::{Value, json};
 
 use self::access_requests::AccessRequestsApi;
 use self::audit::AuditApi;
-pub(super) use self::caller::{Admin, Needs, Read, Support};
-pub(super) use self::errors::insufficient_scope;
+pub(super) use self::caller::{Admin, Allowed, Facade, Read, Support};
 use self::figures::FiguresApi;
 use self::libraries::LibrariesApi;
 use self::mail::MailApi;

@@ -3,14 +3,13 @@
 
 use poem::http::StatusCode;
 use poem::{Request, RequestBody, Result};
-use poem_openapi::payload::{Json, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
+use poem_openapi::registry::{MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
 
 use crate::http::Problem;
-use crate::http::body::read_json;
+use crate::http::body::{described, read_json};
 
 /// A body, read to the letter. Its type derives `Deserialize` with `deny_unknown_fields`, and its name ends in `Request`.
 #[derive(Debug)]
@@ -27,14 +26,7 @@ impl<'a, T: Type + DeserializeOwned> ApiExtractor<'a> for Strict<T> {
     }
 
     fn request_meta() -> Option<MetaRequest> {
-        Some(MetaRequest {
-            description: None,
-            content: vec![MetaMediaType {
-                content_type: <Json<T> as Payload>::CONTENT_TYPE,
-                schema: T::schema_ref(),
-            }],
-            required: true,
-        })
+        Some(described::<T>())
     }
 
     async fn from_request(
