@@ -1,10 +1,9 @@
 //! Rows are signed, by one replica at a time and in order of their arrival.
 //!
 //! What is still to be signed is found by looking for rows without a link, in a window that reaches back from the last row
-//! that was signed. A window, because a transaction may commit after a later one was signed: half a minute is longer than
-//! any statement of the server may take, so nothing of it is skipped. (A watermark of transaction ids would need no
-//! window, but does not outlive a dump and a restore, and stands still behind the oldest transaction of the whole cluster.)
-//! Now and then a pass looks further back, for what somebody wrote by hand and kept open for long.
+//! that was signed. A window, because a transaction may commit after a later one was signed: its row waits for a pass that
+//! looks back further than its statement took. (A watermark of transaction ids would need no window, but does not outlive a
+//! dump and a restore, and stands still behind the oldest transaction of the whole cluster.)
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -24,6 +23,18 @@ pub enum Window {
     BehindTheLast(TimeDelta),
     /// From this arrival on, for an hour.
     From(DateTime<Utc>),
+}
+
+impl Window {
+    /// Where the next batch of a pass is looked for: rows are signed in order, so what this window holds before the last of
+    /// them has been looked at.
+    #[must_use]
+    pub fn after_a_batch(self) -> Self {
+        match self {
+            Self::BehindTheLast(_) => Self::BehindTheLast(TimeDelta::zero()),
+            from @ Self::From(_) => from,
+        }
+    }
 }
 
 /// What became of a pass.
