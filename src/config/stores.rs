@@ -5,9 +5,10 @@
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::reader::Reader;
+use super::reader::{Reader, Word};
 
 /// The database URL that means Postgres inside this process.
 const EMBEDDED: &str = "embedded";
@@ -17,6 +18,23 @@ const MEMORY: &str = "memory";
 
 /// What usually makes a URL unreadable.
 const ENCODED: &str = "the password percent-encoded";
+
+/// What stands between the server and Postgres. `DOORCODE__DATABASE__POOLER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabasePooler {
+    /// Nothing, or a pooler in session mode.
+    None,
+    /// A pooler in transaction mode.
+    Pgbouncer,
+    /// The same, and it takes prepared statements along.
+    PgbouncerPrepared,
+}
+
+impl Word for DatabasePooler {
+    const WORDS: &'static str = "none, pgbouncer or pgbouncer_prepared";
+    const STAND_IN: Self = Self::None;
+}
 
 /// `[database]`
 #[derive(Clone, Debug)]
@@ -34,6 +52,10 @@ pub struct DatabaseConfig {
     pub acquire_timeout_ms: u64,
     /// Longest time of a statement, 100 to 60000 ms. `DOORCODE__DATABASE__STATEMENT_TIMEOUT_MS`.
     pub statement_timeout_ms: u64,
+    /// Longest wait for a lock, 50 to 60000 ms. `DOORCODE__DATABASE__LOCK_TIMEOUT_MS`.
+    pub lock_timeout_ms: u64,
+    /// What stands in between. `DOORCODE__DATABASE__POOLER`.
+    pub pooler: DatabasePooler,
     /// Apply migrations and policies before serving. `DOORCODE__DATABASE__MIGRATE_AT_START`.
     pub migrate_at_start: bool,
 }
@@ -52,6 +74,10 @@ impl DatabaseConfig {
         if url == EMBEDDED && !owner_url.is_empty() {
             from.blame("owner_url", None, "nothing where url is embedded: that database is its own owner's");
         }
+        let pooler = from.word("pooler");
+        if url == EMBEDDED && pooler != DatabasePooler::None {
+            from.blame("pooler", None, "none where url is embedded: there is nothing in between");
+        }
         let migrate_at_start = from.flag("migrate_at_start");
         let both_known = from.is_unblamed("url") && from.is_unblamed("owner_url");
         if both_known && url != EMBEDDED && owner_url.is_empty() && migrate_at_start {
@@ -64,6 +90,8 @@ impl DatabaseConfig {
             pool_size: from.number("pool_size", 1..=200, ""),
             acquire_timeout_ms: from.number("acquire_timeout_ms", 100..=10_000, "ms"),
             statement_timeout_ms: from.number("statement_timeout_ms", 100..=60_000, "ms"),
+            lock_timeout_ms: from.number("lock_timeout_ms", 50..=60_000, "ms"),
+            pooler,
             migrate_at_start,
         }
     }

@@ -30,6 +30,7 @@ mod openapi;
 mod page_forgery;
 mod page_language;
 mod pages;
+mod pgbouncer;
 mod policies;
 mod pool;
 mod process;

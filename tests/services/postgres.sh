@@ -10,31 +10,12 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=needs.sh
 . "$here/needs.sh"
+# shellcheck source=account.sh
+. "$here/account.sh"
 
 usage() {
     say "usage: postgres.sh start DIR PORT | stop DIR [-m smart|fast|immediate]"
     exit 64
-}
-
-account=
-if [ "$(id -u)" -eq 0 ]; then
-    for name in postgres nobody; do
-        id "$name" >/dev/null 2>&1 && account=$name && break
-    done
-    [ -n "$account" ] || die "PostgreSQL does not run as root and there is no account postgres or nobody to run it as."
-fi
-
-# Runs a PostgreSQL program as an account that it accepts, from a folder which that account may enter.
-as_account() {
-    cd /
-    if [ -z "$account" ]; then
-        "$@"
-    elif command -v setpriv >/dev/null; then
-        setpriv --reuid "$account" --regid "$(id -g "$account")" --clear-groups --inh-caps=-all \
-            env -u XDG_RUNTIME_DIR HOME=/ "$@"
-    else
-        runuser -u "$account" -- "$@"
-    fi
 }
 
 # Speed over safety: a cluster that is thrown away needs no disk behind it.
