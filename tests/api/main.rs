@@ -16,6 +16,7 @@ mod console;
 mod cors;
 mod crashes;
 mod database;
+mod database_tls;
 mod deletion;
 mod edge;
 mod email_change;

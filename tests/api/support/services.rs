@@ -64,7 +64,7 @@ impl Services {
             // Two cores run many tests at once: a slow answer is no outage here.
             ("REDIS__TIMEOUT_MS", "3000".to_owned()),
             ("DATABASE__ACQUIRE_TIMEOUT_MS", "8000".to_owned()),
-            ("DATABASE__LOCK_TIMEOUT_MS", "2000".to_owned()),
+            ("DATABASE__LOCK_TIMEOUT_MS", "30000".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
