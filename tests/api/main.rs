@@ -34,6 +34,7 @@ mod policies;
 mod pool;
 mod process;
 mod races;
+mod redis_servers;
 mod sessions;
 mod sign_in;
 mod sites;
