@@ -36,6 +36,7 @@ mod policies;
 mod pool;
 mod process;
 mod races;
+mod redis_servers;
 mod sessions;
 mod sign_in;
 mod sites;

@@ -204,6 +204,13 @@ impl Process {
         Ok((answer.status(), answer.json().await.unwrap_or(Value::Null)))
     }
 
+    /// Sends JSON; the whole answer.
+    pub(crate) async fn answer(&self, host: &str, path: &str, body: &Value) -> reqwest::Response {
+        let request = self.client.post(format!("{}{path}", self.address)).header("host", host);
+        let request = request.header("x-supabase-api-version", "2024-01-01").body(body.to_string());
+        request.timeout(Duration::from_secs(30)).send().await.unwrap()
+    }
+
     /// Sends JSON with an access token and reads JSON.
     pub(crate) async fn as_bearer(
         &self,
@@ -260,21 +267,32 @@ impl Process {
 
     /// The code of the newest mail to an address, once there are so many.
     pub(crate) async fn nth_code_from_inbox(&self, email: &str, count: usize) -> String {
+        let code = self.wait_for_code(email, count, Duration::from_secs(10)).await;
+        code.unwrap_or_else(|| panic!("mail {count} to {email} did not come"))
+    }
+
+    /// The code of the mail to an address, if there is one in this time.
+    pub(crate) async fn code_if_it_comes(&self, email: &str, patience: Duration) -> Option<String> {
+        self.wait_for_code(email, 1, patience).await
+    }
+
+    async fn wait_for_code(&self, email: &str, count: usize, patience: Duration) -> Option<String> {
         let log = self.log();
         let inbox =
             log.split_whitespace().find(|word| word.starts_with("http://localhost:")).unwrap().to_owned();
         let get =
             async |url: String| -> Value { self.client.get(url).send().await.unwrap().json().await.unwrap() };
-        for _ in 0..400 {
+        let end = std::time::Instant::now() + patience;
+        while std::time::Instant::now() < end {
             let found = get(format!("{inbox}/api/v1/search?query=to:{email}")).await;
             if let Some(messages) = found["messages"].as_array().filter(|messages| messages.len() >= count) {
                 let id = messages[0]["ID"].as_str().unwrap();
                 let mail = get(format!("{inbox}/api/v1/message/{id}")).await;
-                return code_in(mail["Text"].as_str().unwrap());
+                return Some(code_in(mail["Text"].as_str().unwrap()));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("mail {count} to {email} did not come");
+        None
     }
 
     /// Where it serves, as host and port.
