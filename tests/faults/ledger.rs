@@ -1,6 +1,7 @@
 //! What people were promised, held against what is in the stores.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -70,11 +71,23 @@ struct Book {
 /// What was counted in the stores.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counted {
-    pub(crate) promised_sessions: usize,
-    pub(crate) unheard_sessions: i64,
-    pub(crate) refused_unheard: u64,
-    pub(crate) mails: usize,
-    pub(crate) doubled_mails: usize,
+    promised_sessions: usize,
+    unheard_sessions: i64,
+    refused_unheard: u64,
+    mails: usize,
+    doubled_mails: usize,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (promised, unheard, refused) =
+            (self.promised_sessions, self.unheard_sessions, self.refused_unheard);
+        write!(
+            f,
+            "{promised} sessions promised and kept, {unheard} opened unheard, {refused} codes old or used unheard; "
+        )?;
+        write!(f, "{} mails, {} of them a second time", self.mails, self.doubled_mails)
+    }
 }
 
 /// See the module.
@@ -94,8 +107,8 @@ impl Ledger {
         self.lock().accounts.entry(email.to_owned()).or_default().unheard += 1;
     }
 
-    /// A code was refused that may have been taken before.
-    pub(crate) fn refused_unheard(&self, _email: &str) {
+    /// A code was refused that may have been taken or replaced before.
+    pub(crate) fn refused_unheard(&self) {
         self.lock().refused_unheard += 1;
     }
 

@@ -45,7 +45,9 @@ pub(crate) async fn f09_a_script_runs_in_redis_and_its_answer_is_lost(world: Arc
     after(&world, crowd).await;
 }
 
-pub(crate) async fn f09_the_answer_to_a_refresh_is_lost_and_its_repetition_gets_the_same_successor(world: Arc<World>) {
+pub(crate) async fn f09_the_answer_to_a_refresh_is_lost_and_its_repetition_gets_the_same_successor(
+    world: Arc<World>,
+) {
     let person = Person::new(&world);
     let tokens = person.sign_in_now().await;
     let flaky = FaultProxy::before(([127, 0, 0, 1], world.balancer.port).into()).await;
@@ -83,7 +85,8 @@ pub(crate) async fn f20_people_who_hang_up_leave_nothing_half_done(world: Arc<Wo
         for _ in 0..15 {
             world.ledger.refreshed_unheard(&tokens);
             hang_up(person.wire.refreshing(&tokens.refresh)).await;
-            hang_up(person.wire.request(reqwest::Method::GET, "/auth/v1/user").bearer_auth(&tokens.access)).await;
+            hang_up(person.wire.request(reqwest::Method::GET, "/auth/v1/user").bearer_auth(&tokens.access))
+                .await;
         }
         let next = person.refresh(&tokens).await.unwrap();
         for _ in 0..2 {

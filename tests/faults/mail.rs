@@ -18,7 +18,7 @@ pub(crate) async fn f10_mails_outlive_a_silent_mail_server_and_the_replica_that_
     let people: Vec<_> = (0..world.rounds(30, 200)).map(|_| Person::new(&world)).collect();
     let mut took = join_all(people.iter().map(async |person| {
         let began = Instant::now();
-        assert!(person.ask(began + Duration::from_secs(5)).await, "no code was promised");
+        assert!(person.ask(began + Duration::from_secs(5)).await.is_some(), "no code was promised");
         began.elapsed()
     }))
     .await;
@@ -54,7 +54,10 @@ pub(crate) async fn f10_mails_outlive_a_silent_mail_server_and_the_replica_that_
     let score = world.tally.take();
     score.assert_nothing_wrong();
     let counted = world.ledger.settle(&world).await;
-    println!("  the slowest of {} asks took {slowest:.1?}; {in_hand} mails were in hand; {counted:?}", people.len());
+    println!(
+        "  the slowest of {} asks took {slowest:.1?}; {in_hand} mails were in hand; {counted}",
+        people.len()
+    );
 }
 
 /// The mails that somebody has taken, and for how many milliseconds.

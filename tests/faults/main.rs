@@ -14,6 +14,7 @@ mod proxy;
 mod races;
 mod replica;
 mod restarts;
+mod soak;
 mod stores;
 mod tally;
 mod wire;
@@ -85,16 +86,21 @@ async fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    if let [first, minutes, ..] = wanted.as_slice()
+        && first == "soak"
+    {
+        return soak_for(minutes).await;
+    }
     println!("\nrunning {} tests", chosen.len());
     let (all_began, mut failed) = (Instant::now(), Vec::new());
     if !chosen.is_empty() {
-        let world = Arc::new(World::start(std::env::args().any(|word| word == "--long")).await);
+        let world = Arc::new(World::start(flag("--long").is_some()).await);
         println!("three replicas are ready ({:.1} s)", all_began.elapsed().as_secs_f64());
         for (name, scenario) in &chosen {
             let began = Instant::now();
             let outcome = std::panic::AssertUnwindSafe(scenario(Arc::clone(&world))).catch_unwind().await;
-            let word = if outcome.is_ok() { "ok" } else { "FAILED" };
-            println!("test {name} ... {word} ({:.1} s)", began.elapsed().as_secs_f64());
+            let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
+            println!("test {name} ... {verdict} ({:.1} s)", began.elapsed().as_secs_f64());
             if outcome.is_err() {
                 failed.push(*name);
                 show_logs(&world).await;
@@ -106,15 +112,34 @@ async fn main() -> ExitCode {
         }
         futures_util::future::join_all(world.replicas.iter().map(Replica::stop)).await;
     }
-    let word = if failed.is_empty() { "ok" } else { "FAILED" };
+    let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
     println!(
-        "\ntest result: {word}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
+        "\ntest result: {verdict}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s\n",
         chosen.len() - failed.len(),
         failed.len(),
         SCENARIOS.len() - chosen.len(),
         all_began.elapsed().as_secs_f64()
     );
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// `soak MINUTES [--seed=N]`
+async fn soak_for(minutes: &str) -> ExitCode {
+    let minutes: u64 = minutes.parse().expect("soak takes a number of minutes");
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    let seed = flag("--seed=").map_or(now, |seed| seed.parse().expect("a seed is a number"));
+    let world = Arc::new(World::start(true).await);
+    let soaked = soak::soak(Arc::clone(&world), Duration::from_secs(60 * minutes), seed);
+    if std::panic::AssertUnwindSafe(soaked).catch_unwind().await.is_ok() {
+        return ExitCode::SUCCESS;
+    }
+    show_logs(&world).await;
+    ExitCode::FAILURE
+}
+
+/// What follows a flag on the command line.
+fn flag(name: &str) -> Option<String> {
+    std::env::args().find_map(|word| word.strip_prefix(name).map(str::to_owned))
 }
 
 async fn show_logs(world: &World) {

@@ -82,10 +82,6 @@ impl FaultProxy {
     pub(crate) fn broken(&self) -> u64 {
         self.counts.broken.load(Ordering::Relaxed)
     }
-
-    pub(crate) fn connections(&self) -> u64 {
-        self.counts.connections.load(Ordering::Relaxed)
-    }
 }
 
 impl Drop for FaultProxy {

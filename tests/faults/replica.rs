@@ -118,6 +118,7 @@ impl Balancer {
         socket.read_to_string(&mut table).await.unwrap();
         // Proxy, server, and in the eighteenth column its state (management guide of haproxy, section 9.1).
         let rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
-        rows.filter(|row| row[0] == "doorcode" && row[1].starts_with("replica") && row[17].starts_with("UP")).count()
+        rows.filter(|row| row[0] == "doorcode" && row[1].starts_with("replica") && row[17].starts_with("UP"))
+            .count()
     }
 }

@@ -22,8 +22,8 @@ pub(crate) async fn f15_a_rolling_restart_under_load_is_seen_by_nobody(world: Ar
 
 pub(crate) async fn f16_replicas_killed_at_random_break_no_promise(world: Arc<World>) {
     let mut rng = StdRng::seed_from_u64(16);
-    let crowd = Crowd::come(&world, PEOPLE, 16);
-    for _ in 0..world.rounds(6, 100) {
+    let crowd = Crowd::come(&world, 3 * PEOPLE, 16);
+    for _ in 0..world.rounds(8, 100) {
         tokio::time::sleep(Duration::from_millis(rng.random_range(100..800))).await;
         kill_one(&world, rng.random_range(0..3)).await;
     }

@@ -83,9 +83,9 @@ impl Tally {
         self.lock().wrong.push(what);
     }
 
-    /// How many answers there were so far.
-    pub(crate) fn answers(&self) -> u64 {
-        self.lock().answers()
+    /// What was noted so far.
+    pub(crate) fn so_far(&self) -> Score {
+        self.lock().clone()
     }
 
     /// What was noted; the next one begins anew.
@@ -118,19 +118,6 @@ impl Score {
     pub(crate) fn assert_nothing_wrong(&self) {
         let first: Vec<_> = self.wrong.iter().take(10).collect();
         assert!(first.is_empty(), "{} wrong, such as {first:#?}", self.wrong.len());
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        for (act, answers) in other.acts {
-            let sum = self.acts.entry(act).or_default();
-            for (came, count) in answers.by_kind {
-                *sum.by_kind.entry(came).or_default() += count;
-            }
-            sum.took.extend(answers.took);
-            sum.turned_away += answers.turned_away;
-            sum.unknown += answers.unknown;
-        }
-        self.wrong.extend(other.wrong);
     }
 }
 
