@@ -164,6 +164,7 @@ pub(super) fn flows(
         metrics,
         clock,
         code_life: Duration::from_secs(config.codes.ttl_secs),
+        wrong_per_month: config.codes.wrong_per_month,
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
         may_generate_links: config.admin.generate_link,
         unfinished: TaskTracker::new(),

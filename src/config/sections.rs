@@ -300,7 +300,9 @@ pub struct CodesConfig {
     /// Wrong tries of an address in 24 hours until its codes are long, 5 to 100.
     /// `DOORCODE__CODES__WRONG_PER_DAY`.
     pub wrong_per_day: u32,
-    /// The same by devices whose owner has signed in with them, 5 to 50. `DOORCODE__CODES__KNOWN_WRONG_PER_DAY`.
+    /// The same in 30 days, 5 to 1000. `DOORCODE__CODES__WRONG_PER_MONTH`.
+    pub wrong_per_month: u32,
+    /// The same as `wrong_per_day` by devices whose owner has signed in with them, 5 to 50. `DOORCODE__CODES__KNOWN_WRONG_PER_DAY`.
     pub known_wrong_per_day: u32,
     /// Wrong tries of all addresses in ten minutes until devices that nobody knows get long codes, 10 to 1000000.
     /// `DOORCODE__CODES__GUESSES_PER_10MIN`.
@@ -317,6 +319,7 @@ impl CodesConfig {
             ttl_secs: from.number("ttl_secs", 60..=600, "seconds"),
             tries: from.number("tries", 1..=5, ""),
             wrong_per_day: from.number("wrong_per_day", 5..=100, ""),
+            wrong_per_month: from.number("wrong_per_month", 5..=1000, ""),
             known_wrong_per_day: from.number("known_wrong_per_day", 5..=50, ""),
             guesses_per_10min: from.number("guesses_per_10min", 10..=1_000_000, ""),
             guesses_per_day: from.number("guesses_per_day", 10..=1_000_000, ""),

@@ -70,6 +70,8 @@ words! {
         CodeRefused = "code_refused",
         /// Wrong guesses over all addresses became so many that devices nobody knows get long codes.
         GuessingTripped = "guessing_tripped",
+        /// The reader of a mail did not ask for its code: it was ended, and the address gets none for a while.
+        CodeDisowned = "code_disowned",
         /// A mailed link was confirmed for a client library, which can now trade a code for a session.
         LinkConfirmed = "link_confirmed",
         /// A proof was right, and led to nothing all the same: the account is banned, or there is none.

@@ -15,6 +15,7 @@ mod email;
 pub mod fields;
 mod figures;
 mod gate;
+mod guesses;
 mod import;
 pub mod keys;
 mod library;
@@ -44,6 +45,7 @@ pub use figures::{Figure, HourCount, Hours, SiteFigures};
 pub use gate::{
     Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
 };
+pub use guesses::{RememberedGuesses, SpentAddress, WrongGuess};
 pub use import::{ImportRecord, ImportRules, LeftOut, Newcomer, Outcome, SourceId, Tally};
 pub use keys::{AddressTag, KeyRing, LimitTag};
 pub use library::{

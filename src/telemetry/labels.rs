@@ -202,6 +202,8 @@ words! {
         Once = "once",
         /// Are wrong guesses too many?
         Tripped = "tripped",
+        /// Bring back or mark wrong guesses that are remembered elsewhere.
+        Remember = "remember",
         /// Lift the limits of an address.
         Unlock = "unlock",
         /// Finish, renew or give back a mail.

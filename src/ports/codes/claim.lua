@@ -80,7 +80,7 @@ else
             and redis.call('SET', KEYS[7], '1', 'NX', 'PX', ten_minutes) then
             tell(ARGV[13], '{}', now, 'guessing_tripped', '')
         end
-        return refuse('wrong', 'wrong')
+        return refuse('wrong', ARGV[12] == '1' and 'wrong_known' or 'wrong')
     end
     -- They were typing errors of whoever has the code now, and no attack on anybody.
     for at in string.gmatch(wrong_at or '', '%d+') do

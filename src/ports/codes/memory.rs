@@ -3,6 +3,7 @@
 //! What it holds is gone at a stop, codes and their mails alike; production refuses it.
 
 mod events;
+mod guesses;
 mod windows;
 
 use std::borrow::Borrow;
@@ -44,6 +45,10 @@ struct Held {
     reserve: HashMap<AddressTag, Times>,
     /// Wrong guesses at an address, by devices that nobody knows, or by those that somebody does.
     wrong: HashMap<(AddressTag, bool), Times>,
+    /// Until when an address has used up its wrong guesses of thirty days.
+    spent: HashMap<AddressTag, DateTime<Utc>>,
+    /// Guesses of before this process have been brought back.
+    has_remembered: bool,
     /// Wrong guesses at all addresses.
     guesses: Times,
     /// Until when they were told to be too many.
@@ -314,7 +319,7 @@ impl MemoryCodes {
                         return Err(Refused::For("wrong_long"));
                     }
                     self.count_guess(held, claim.address, is_known, now);
-                    return Err(Refused::For("wrong"));
+                    return Err(Refused::For(if is_known { "wrong_known" } else { "wrong" }));
                 }
                 // They were typing errors of whoever has the code now, and no attack on anybody.
                 for at in challenge.wrong_at.drain(..) {
@@ -354,6 +359,7 @@ impl MemoryCodes {
     fn wrong_are_spent(&self, held: &Held, address: AddressTag, is_known: bool, now: DateTime<Utc>) -> bool {
         let wrong = held.wrong.get(&(address, is_known));
         wrong.and_then(|wrong| wrong.wait(self.wrong_per_day(is_known), DAY, now)).is_some()
+            || held.spent.get(&address).is_some_and(|until| *until > now)
     }
 
     fn guesses_are_too_many(&self, held: &Held, now: DateTime<Utc>) -> bool {
@@ -432,6 +438,7 @@ impl MemoryCodes {
         let mut held = self.lock();
         held.sends.remove(&address);
         held.reserve.remove(&address);
+        held.spent.remove(&address);
         held.wrong.remove(&(address, false));
         held.wrong.remove(&(address, true));
     }
@@ -497,6 +504,7 @@ impl Held {
         self.reserve.retain(|_, sends| sends.has_any_since(now - HOUR));
         self.client_sends.retain(|_, sends| sends.has_any_since(now - HOUR));
         self.client_wrong.retain(|_, wrong| wrong.has_any_since(now - HOUR));
+        self.spent.retain(|_, until| *until > now);
         self.host_mails.retain(|_, (until, _)| *until > now);
         self.once.retain(|_, until| *until > now);
     }

@@ -18,7 +18,7 @@ pub use self::limits::{ClientTags, CodeLimits, KnownDeviceLimits, NetworkLimits,
 pub use self::memory::MemoryCodes;
 pub use self::redis::{RedisCodes, RedisSettings};
 use super::PortError;
-use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, Slot};
+use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, RememberedGuesses, Slot, SpentAddress};
 
 /// What is kept for one code, and the mail that takes it to its owner.
 ///
@@ -335,6 +335,56 @@ impl Codes {
                 Ok(())
             }
             Self::Redis(store) => store.events_done(taken).await,
+        }
+    }
+
+    /// Whether the store knows nothing of the wrong guesses of before, and the caller is to [bring them
+    /// back](Self::restore_guesses); of several that ask, one is.
+    pub async fn lacks_guesses(&self, partition: u16) -> Result<bool, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.lacks_guesses()),
+            Self::Redis(store) => store.lacks_guesses(partition).await,
+        }
+    }
+
+    /// Takes over the wrong guesses at addresses of a partition, beside those that it knows.
+    pub async fn restore_guesses(
+        &self,
+        partition: u16,
+        remembered: &[RememberedGuesses],
+    ) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.restore_guesses(remembered);
+                Ok(())
+            }
+            Self::Redis(store) => store.restore_guesses(partition, remembered).await,
+        }
+    }
+
+    /// The wrong guesses of before have been brought back.
+    pub async fn has_guesses(&self, partition: u16) -> Result<(), PortError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(store) => store.has_guesses(partition).await,
+        }
+    }
+
+    /// They could not be brought back: somebody tries again. In Redis that is so when the mark of this try ends.
+    pub fn still_lacks_guesses(&self) {
+        if let Self::Memory(store) = self {
+            store.still_lacks_guesses();
+        }
+    }
+
+    /// Makes the codes of an address long for as long as its wrong guesses of thirty days are too many.
+    pub async fn spend_guesses(&self, spent: &SpentAddress) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.spend_guesses(spent);
+                Ok(())
+            }
+            Self::Redis(store) => store.spend_guesses(spent).await,
         }
     }
 

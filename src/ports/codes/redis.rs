@@ -4,6 +4,7 @@
 //! all keys of an operation share it and so live in one slot. An address picks its partition by its tag.
 
 mod events;
+mod guesses;
 mod queue;
 
 use std::fmt;

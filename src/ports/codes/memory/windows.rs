@@ -1,6 +1,6 @@
 //! Limits over sliding windows in memory: what `windows.lua` does in Redis.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -27,6 +27,12 @@ impl Times {
         while self.0.len() > most as usize {
             self.0.pop_front();
         }
+    }
+
+    /// Events that are known from elsewhere beside those that are here.
+    pub(super) fn merged(elsewhere: &[DateTime<Utc>], here: &Self) -> Self {
+        let all: BTreeSet<_> = elsewhere.iter().chain(&here.0).copied().collect();
+        Self(all.into_iter().collect())
     }
 
     /// Takes an event back.
