@@ -272,12 +272,18 @@ impl Default for DbCounts {
 #[derive(Debug, Clone)]
 pub struct StoreCounts {
     pub(super) took: Times<Call>,
+    pub(super) resting: Gauge,
     pub(super) failures: Failures,
 }
 
 impl StoreCounts {
     pub(super) fn new(failures: Failures) -> Self {
-        Self { took: Family::new_with_constructor(answer_times), failures }
+        Self { took: Family::new_with_constructor(answer_times), resting: Gauge::default(), failures }
+    }
+
+    /// A part of Redis that does not answer is given a rest, or answers again.
+    pub fn rests(&self, rests: bool) {
+        self.resting.inc_by(if rests { 1 } else { -1 });
     }
 
     /// A call was answered.
@@ -311,6 +317,7 @@ pub struct Standing {
     pub(super) key_age: Family<OfSite, Gauge<f64, AtomicU64>>,
     pub(super) keys_published: Family<OfSite, Gauge>,
     pub(super) draining: Gauge,
+    pub(super) tripped: Gauge,
 }
 
 impl Standing {
@@ -352,6 +359,11 @@ impl Standing {
             None => drop(self.key_age.remove(&label)),
         }
         self.keys_published.get_or_create(&label).set(i64::try_from(published).unwrap_or(i64::MAX));
+    }
+
+    /// Whether wrong guesses over all addresses are too many.
+    pub fn tripped(&self, tripped: bool) {
+        self.tripped.set(i64::from(tripped));
     }
 
     /// Whether the server is about to stop.

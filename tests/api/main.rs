@@ -7,6 +7,7 @@
 
 mod support;
 
+mod abuse;
 mod admin;
 mod audit;
 mod bad_input;
@@ -16,6 +17,7 @@ mod console;
 mod cors;
 mod crashes;
 mod database;
+mod database_tls;
 mod deletion;
 mod edge;
 mod email_change;
@@ -30,10 +32,12 @@ mod openapi;
 mod page_forgery;
 mod page_language;
 mod pages;
+mod pgbouncer;
 mod policies;
 mod pool;
 mod process;
 mod races;
+mod redis_servers;
 mod sessions;
 mod sign_in;
 mod sites;

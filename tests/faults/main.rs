@@ -21,11 +21,17 @@ mod wire;
 mod world;
 
 // What tests/api starts processes and services with.
+#[path = "../api/support/cluster.rs"]
+#[expect(dead_code, reason = "tests/api uses the rest")]
+mod cluster;
 #[path = "../api/support/own.rs"]
 mod own;
 #[path = "../api/support/process.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod process;
+#[path = "../api/support/redis.rs"]
+#[expect(dead_code, reason = "tests/api uses the rest")]
+mod redis;
 #[path = "../api/support/services.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod services;

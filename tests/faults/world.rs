@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::task::block_in_place;
 use uuid::Uuid;
 
+use crate::cluster::Cluster;
 use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::own::Own;
@@ -50,7 +51,7 @@ impl World {
         let postgres = FaultProxy::before(local(stores.postgres.port)).await;
         let redis = FaultProxy::before(local(stores.redis.port)).await;
         let mail = FaultProxy::before(local(setting("DOORCODE_TEST_SMTP_PORT").parse().unwrap())).await;
-        let owner = format!("postgres://postgres@127.0.0.1:{}/postgres", stores.postgres.port);
+        let owner = stores.postgres.url("postgres");
         let login = format!("postgres://doorcode:secret@127.0.0.1:{}/postgres", postgres.port);
         doorcode::ports::db::migrate(&owner.as_str().into(), &login.as_str().into()).await.unwrap();
         let sql = PgPoolOptions::new().max_connections(4).connect(&owner).await.unwrap();
@@ -137,7 +138,7 @@ impl World {
 
     /// As if its plug was pulled.
     pub(crate) fn kill_postgres(&self) {
-        block_in_place(|| self.stores.postgres.postgres(&["stop", "-m", "immediate"]));
+        block_in_place(|| self.stores.postgres.kill());
     }
 
     /// Starts it, unless it runs.
@@ -145,7 +146,7 @@ impl World {
         let address = SocketAddr::from(([127, 0, 0, 1], self.stores.postgres.port));
         block_in_place(|| {
             if std::net::TcpStream::connect(address).is_err() {
-                self.stores.postgres.start_postgres();
+                self.stores.postgres.start();
             }
         });
     }
@@ -180,17 +181,17 @@ impl World {
 
 /// The servers themselves. End with their owner.
 struct Stores {
-    postgres: Own,
+    postgres: Cluster,
     redis: Own,
     redis_process: Mutex<Option<Child>>,
 }
 
 impl Stores {
     fn start() -> Self {
-        let (postgres, redis) = (Own::new(), Own::new());
+        let (postgres, redis) = (Cluster::new(), Own::new());
         let redis_process = Mutex::new(Some(redis.start_redis()));
         let stores = Self { postgres, redis, redis_process };
-        block_in_place(|| stores.postgres.start_postgres());
+        block_in_place(|| stores.postgres.start());
         stores
     }
 }
@@ -201,6 +202,5 @@ impl Drop for Stores {
             let _ = redis.kill();
             let _ = redis.wait();
         }
-        self.postgres.postgres(&["stop", "-m", "immediate"]);
     }
 }
