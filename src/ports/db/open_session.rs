@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::{Db, db_error, is_broken_connection};
+use super::{Db, db_error, is_broken_connection, is_unavailable};
 use crate::domain::{ChallengeId, EmailAddress, Locale, SessionId, User, UserId, UserMetadata};
 use crate::ports::PortError;
 
@@ -125,6 +125,7 @@ impl Db {
                 // The first may have been committed and only its answer lost: then the second met its session or its account.
                 match second {
                     Ok(answer) if answer.verdict == "ok" => Ok(answer),
+                    Err(error) if is_unavailable(&error) => Err(error),
                     second => self.find_opened(session).await.transpose().unwrap_or(second),
                 }
             }
