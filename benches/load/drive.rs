@@ -32,6 +32,8 @@ pub(crate) struct Load {
     pub(crate) seconds: u64,
     /// The process whose processor time is the operation's cost.
     pub(crate) watched: Option<u32>,
+    /// What a connection waits for between one and the next: none shows what the server can do, some how long people wait.
+    pub(crate) pause: Duration,
 }
 
 /// What came of it.
@@ -84,7 +86,7 @@ impl Load {
         let counts = Arc::new(Counts::default());
         let mut tasks = JoinSet::new();
         for work in workers {
-            tasks.spawn(repeat(work, times, Arc::clone(&counts)));
+            tasks.spawn(repeat(work, times, self.pause, Arc::clone(&counts)));
         }
         let line = tokio::spawn(a_line_a_second(name, Arc::clone(&counts)));
 
@@ -113,7 +115,7 @@ impl Load {
     }
 }
 
-async fn repeat<W: Work>(mut work: W, times: Times, counts: Arc<Counts>) -> Repeated<W> {
+async fn repeat<W: Work>(mut work: W, times: Times, pause: Duration, counts: Arc<Counts>) -> Repeated<W> {
     let mut latencies = Vec::new();
     loop {
         let began = Instant::now();
@@ -125,6 +127,9 @@ async fn repeat<W: Work>(mut work: W, times: Times, counts: Arc<Counts>) -> Repe
                 counts.done.fetch_add(1, Ordering::Relaxed);
                 if began >= times.counts_from {
                     latencies.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+                }
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
                 }
             }
             Ok(Next::NothingLeft) => break,
