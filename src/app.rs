@@ -76,6 +76,16 @@ pub enum StartError {
         /// What is wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Redis makes room by forgetting.
+    #[error(
+        "the Redis at {place} has maxmemory-policy {policy}, under which it forgets limits: set it to noeviction"
+    )]
+    Forgets {
+        /// Where it is, without a password.
+        place: String,
+        /// What it says.
+        policy: String,
+    },
     /// The database could not be brought up to date.
     #[error("the database cannot be migrated")]
     Migrate(#[from] MigrateError),

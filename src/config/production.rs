@@ -59,7 +59,7 @@ impl Refusals {
             }
         }
         if config.redis.is_memory() {
-            self.refuse("redis.url", "", "redis://… or rediss://… and not memory");
+            self.refuse("redis.url", "", "redis://…, rediss://… or another of its kind, and not memory");
         }
         if config.audit.retention_days < config.audit.ip_days {
             let expected = "at least audit.ip_days: an address cannot outlive its event,";

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::mail::is_local_name;
 use super::reader::{Reader, Word};
+use crate::ports::codes::RedisAddress;
 
 /// The database URL that means Postgres inside this process.
 const EMBEDDED: &str = "embedded";
@@ -129,8 +130,13 @@ impl DatabaseConfig {
 /// `[redis]`
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// `memory`, or the URL of a Redis or Valkey server. `DOORCODE__REDIS__URL`.
-    pub url: SecretString,
+    /// Where Redis or Valkey is; `None`: `memory`, in this process. `DOORCODE__REDIS__URL`.
+    pub address: Option<RedisAddress>,
+    /// Authorities whom to believe who the server is (PEM). `None`: those of the system. `DOORCODE__REDIS__CA_FILE`.
+    pub ca_file: Option<PathBuf>,
+    /// User and password of the Sentinels, which have accounts of their own; `None`: they ask for none.
+    /// `DOORCODE__REDIS__SENTINEL_USER`, `DOORCODE__REDIS__SENTINEL_PASSWORD`.
+    pub sentinel_login: Option<(String, SecretString)>,
     /// Start of every key, 1 to 32 of `a-z`, `0-9`, `_`, `-`. `DOORCODE__REDIS__KEY_PREFIX`.
     pub key_prefix: String,
     /// Hash-tag partitions of the keys, 1 to 64. `DOORCODE__REDIS__PARTITIONS`.
@@ -141,14 +147,21 @@ pub struct RedisConfig {
 
 impl RedisConfig {
     pub(super) fn read(from: &mut Reader<'_>) -> Self {
-        let url = from.checked(
-            "url",
-            &format!("memory, redis://user:password@host:6379/0 or rediss://…, {ENCODED}"),
-            |text| text == MEMORY || is_store_url(text, &["redis", "rediss"]),
-        );
+        let address = from.parsed("url", &format!("memory, {}", RedisAddress::EXPECTED), |text| {
+            if text == MEMORY { Some(None) } else { RedisAddress::parse(text).map(Some) }
+        });
+        let (user, password) = (from.text("sentinel_user"), from.secret("sentinel_password"));
+        let ca_file = from.file("ca_file");
+        from.judge_file("ca_file", ca_file.as_deref());
+        let has_password = !password.expose_secret().is_empty();
+        if !user.is_empty() && !has_password {
+            from.blame("sentinel_password", None, "a password, as sentinel_user is set");
+        }
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         Self {
-            url: url.into(),
+            address: address.flatten(),
+            ca_file,
+            sentinel_login: has_password.then_some((user, password)),
             key_prefix: from.checked("key_prefix", "1 to 32 of a-z, 0-9, _ and -", |text| {
                 (1..=32).contains(&text.len()) && text.chars().all(allowed)
             }),
@@ -160,13 +173,13 @@ impl RedisConfig {
     /// Whether codes and limits live in this process.
     #[must_use]
     pub fn is_memory(&self) -> bool {
-        self.url.expose_secret() == MEMORY
+        self.address.is_none()
     }
 
     /// The URL without its password, for logs.
     #[must_use]
     pub fn redacted_url(&self) -> String {
-        redacted(&self.url)
+        self.address.as_ref().map_or_else(|| MEMORY.to_owned(), ToString::to_string)
     }
 }
 
@@ -199,7 +212,7 @@ fn redacted(url: &SecretString) -> String {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             format!("{}://{user}{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
         }
-        // `embedded` and `memory` are no URLs, and reading lets nothing else through.
+        // `embedded` is no URL, and reading lets nothing else through.
         Err(_) => url.expose_secret().to_owned(),
     }
 }
@@ -212,9 +225,8 @@ mod tests {
     fn a_redacted_url_has_no_password() {
         let redacted = |text: &str| redacted(&SecretString::from(text));
         assert_eq!(redacted("postgres://u:pw@h:5432/d?sslmode=require&password=pw"), "postgres://u@h:5432/d");
-        assert_eq!(redacted("rediss://:pw@h/0"), "rediss://h/0");
         assert_eq!(redacted("postgres:///d?host=/run/postgresql"), "postgres:///d");
-        assert_eq!(redacted("redis://[::1]:1"), "redis://[::1]:1");
+        assert_eq!(redacted("postgres://[::1]:1/d"), "postgres://[::1]:1/d");
         assert_eq!(redacted("embedded"), "embedded");
     }
 

@@ -37,6 +37,7 @@ mod policies;
 mod pool;
 mod process;
 mod races;
+mod redis_servers;
 mod replica;
 mod sessions;
 mod sign_in;
