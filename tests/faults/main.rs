@@ -29,6 +29,9 @@ mod own;
 #[path = "../api/support/process.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod process;
+#[path = "../api/support/redis.rs"]
+#[expect(dead_code, reason = "tests/api uses the rest")]
+mod redis;
 #[path = "../api/support/services.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod services;
