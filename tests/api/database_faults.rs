@@ -155,7 +155,7 @@ async fn f08_f19_postgresql_is_restarted_under_load_and_everybody_goes_on_within
     let cluster = Cluster::started();
     let mut changes = cluster.settings().to_vec();
     changes.push(("DATABASE__MIGRATE_AT_START", "true".to_owned()));
-    changes.push(("DATABASE__ACQUIRE_TIMEOUT_MS", "1000".to_owned()));
+    changes.push(("DATABASE__ACQUIRE_TIMEOUT_MS", "3000".to_owned()));
     let changes: Vec<_> = changes.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let app = Arc::new(TestApp::on(Services::new().await, &changes).await);
     let mut people = Vec::new();
