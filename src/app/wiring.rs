@@ -69,7 +69,12 @@ impl Database {
         let embedded = config.database.is_embedded();
         let db = connect(&db_settings(config, url, embedded), counts, &place)?;
         patiently("database", &place, "database.url", db.check()).await?;
-        Ok(db)
+        // Whether it answers is seen when something is read: the server does not stand or fall with it.
+        let Some(replica) = &config.database.replica_url else { return Ok(db) };
+        let patience = Duration::from_millis(config.database.replica_patience_ms);
+        let replica = db_settings(config, replica.clone(), false);
+        db.with_replica(&replica, patience)
+            .map_err(|error| super::dead_or_unusable("read replica", place, "database.replica_url", error))
     }
 
     pub(super) async fn migrate(&self, config: &Config) -> Result<(), StartError> {

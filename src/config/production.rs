@@ -45,8 +45,11 @@ impl Refusals {
             self.refuse("database.url", "", "postgres://… and not the embedded database");
         }
         let database = &config.database;
-        let urls =
-            [("database.url", Some(&database.url)), ("database.owner_url", database.owner_url.as_ref())];
+        let urls = [
+            ("database.url", Some(&database.url)),
+            ("database.owner_url", database.owner_url.as_ref()),
+            ("database.replica_url", database.replica_url.as_ref()),
+        ];
         for (key, url) in urls {
             let known = database.allow_unverified || url.is_none_or(is_local_or_verified);
             if !known && !database.is_embedded() {

@@ -46,6 +46,10 @@ pub struct DatabaseConfig {
     /// The same for the role that owns the tables. `None`: an embedded database migrates as its own owner,
     /// another cannot be migrated. `DOORCODE__DATABASE__OWNER_URL`.
     pub owner_url: Option<SecretString>,
+    /// The same for a replica to read from. `DOORCODE__DATABASE__REPLICA_URL`.
+    pub replica_url: Option<SecretString>,
+    /// Longest wait for the replica to catch up, 0 to 10000 ms. `DOORCODE__DATABASE__REPLICA_PATIENCE_MS`.
+    pub replica_patience_ms: u64,
     /// Folder of the embedded database. `DOORCODE__DATABASE__DATA_DIR`.
     pub data_dir: PathBuf,
     /// Most connections, 1 to 200. `DOORCODE__DATABASE__POOL_SIZE`.
@@ -79,6 +83,12 @@ impl DatabaseConfig {
         if url == EMBEDDED && !owner_url.is_empty() {
             from.blame("owner_url", None, "nothing where url is embedded: that database is its own owner's");
         }
+        let replica_url = from.checked("replica_url", "nothing or postgres://…", |text| {
+            text.is_empty() || is_store_url(text, &schemes)
+        });
+        if url == EMBEDDED && !replica_url.is_empty() {
+            from.blame("replica_url", None, "nothing where url is embedded: that database has no replica");
+        }
         let pooler = from.word("pooler");
         if url == EMBEDDED && pooler != DatabasePooler::None {
             from.blame("pooler", None, "none where url is embedded: there is nothing in between");
@@ -91,6 +101,8 @@ impl DatabaseConfig {
         Self {
             url: url.into(),
             owner_url: (!owner_url.is_empty()).then(|| owner_url.into()),
+            replica_url: (!replica_url.is_empty()).then(|| replica_url.into()),
+            replica_patience_ms: from.number("replica_patience_ms", 0..=10_000, "ms"),
             data_dir: from.checked("data_dir", "a folder", |text| !text.is_empty()).into(),
             pool_size: from.number("pool_size", 1..=200, ""),
             acquire_timeout_ms: from.number("acquire_timeout_ms", 100..=10_000, "ms"),

@@ -327,6 +327,7 @@ fn production_refuses_each_of_these() {
         ("DATABASE__URL", "embedded"),
         ("DATABASE__URL", "postgres://doorcode:pw@10.0.0.1/doorcode?sslmode=require"),
         ("DATABASE__OWNER_URL", "postgres://owner:pw@10.0.0.1/doorcode"),
+        ("DATABASE__REPLICA_URL", "postgres://doorcode:pw@10.0.0.2/doorcode"),
         ("REDIS__URL", "memory"),
         ("MAIL__TRANSPORT", "inbox"),
         ("SITES__READER__URL", "http://www.library.example"),

@@ -2,6 +2,7 @@
 # A PostgreSQL cluster of one's own, made and thrown away by a test:
 #
 #   postgres.sh start DIR PORT             makes the cluster in DIR if there is none, and waits until it answers
+#   postgres.sh follow DIR PORT PRIMARY    makes a streaming replica of the cluster on port PRIMARY, and starts it
 #   postgres.sh certify DIR CERT KEY       lets the running cluster speak TLS with this certificate
 #   postgres.sh stop DIR [-m immediate]    stops it; DIR stays, so that start continues with the same data
 #
@@ -15,7 +16,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/account.sh"
 
 usage() {
-    say "usage: postgres.sh start DIR PORT | certify DIR CERT KEY | stop DIR [-m smart|fast|immediate]"
+    say "usage: postgres.sh start DIR PORT | follow DIR PORT PRIMARY | certify DIR CERT KEY | stop DIR [-m smart|fast|immediate]"
     exit 64
 }
 
@@ -73,6 +74,19 @@ start() {
         { tail -n 20 "$dir/postgres.log" >&2 || true; die "PostgreSQL did not start in $dir on port $port."; }
 }
 
+follow() {
+    local dir=$1 port=$2 primary=$3
+    mkdir -p "$dir"
+    dir=$(cd "$dir" && pwd -P)
+    if [ -n "$account" ]; then
+        chown "$account" "$dir"
+        open_way "$dir"
+    fi
+    as_account "$bin/pg_basebackup" -D "$dir/data" -h 127.0.0.1 -p "$primary" -U postgres -R -X stream -c fast --no-sync
+    settings "$dir" | as_account tee -a "$dir/data/postgresql.conf" >/dev/null
+    start "$dir" "$port"
+}
+
 certify() {
     local dir=$1 cert=$2 key=$3
     dir=$(cd "$dir" && pwd -P)
@@ -98,6 +112,10 @@ case $1 in
 start)
     [ $# -eq 3 ] || usage
     start "$2" "$3"
+    ;;
+follow)
+    [ $# -eq 4 ] || usage
+    follow "$2" "$3" "$4"
     ;;
 certify)
     [ $# -eq 4 ] || usage

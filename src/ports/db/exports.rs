@@ -11,7 +11,7 @@ impl Db {
     /// The next people after an id, at most `limit`.
     pub async fn people_after(&self, after: Option<Uuid>, limit: i64) -> Result<Vec<Newcomer>, PortError> {
         let rows = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query!(
                     "select id, email, email_confirmed_at, raw_user_meta_data, raw_app_meta_data, locale, banned_until,
                             last_sign_in_at, created_at, updated_at
@@ -48,7 +48,7 @@ impl Db {
     /// How many accounts there are.
     pub async fn count_people(&self) -> Result<u64, PortError> {
         let count = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query_scalar!(
                     r#"select count(*) as "count!" from auth.users where deleted_at is null"#
                 );

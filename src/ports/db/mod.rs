@@ -31,6 +31,7 @@ mod pool;
 mod pooler;
 mod profiles;
 mod prove_email;
+mod replica;
 mod rules;
 mod sessions;
 mod signing_keys;
@@ -75,8 +76,9 @@ pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
 pub use supabase::SupabaseUsers;
 pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
-use self::pool::{Connection, Pool, PoolLimits, TRUSTED_IDLE};
+use self::pool::{Connection, Pool, PoolLimits, READ_ONLY, TRUSTED_IDLE};
 use self::pooler::UnexpectedPooler;
+use self::replica::Replica;
 use super::{Dependency, PortError};
 use crate::telemetry::{DbCounts, traces};
 
@@ -104,6 +106,7 @@ type Running<'c, T> = Pin<Box<dyn Future<Output = sqlx::Result<T>> + Send + 'c>>
 #[derive(Debug, Clone)]
 pub struct Db {
     pool: Pool,
+    replica: Option<Replica>,
     deadline: Duration,
     counts: DbCounts,
 }
@@ -141,7 +144,7 @@ impl Db {
             pooler: settings.pooler,
             statement: settings.limits,
         };
-        Ok(Self { pool: Pool::new(pool, limits, counts.clone()), deadline, counts })
+        Ok(Self { pool: Pool::new(pool, limits, counts.clone()), replica: None, deadline, counts })
     }
 
     /// Whether PostgreSQL answers and its schema is the one this server was built with.
@@ -160,6 +163,9 @@ impl Db {
 
     /// Closes every connection, waiting for those in use.
     pub async fn close(&self) {
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.pool.close().await;
     }
 
@@ -237,9 +243,9 @@ fn is_broken_connection(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default();
-            // admin_shutdown, crash_shutdown, serialization_failure, deadlock_detected; and connection exceptions, by which
-            // a pooler says that it has lost its own.
-            matches!(&*code, "57P01" | "57P02" | "40001" | "40P01") || code.starts_with("08")
+            // admin_shutdown, crash_shutdown, serialization_failure, deadlock_detected; a connection to what is a standby by
+            // now; and connection exceptions, by which a pooler says that it has lost its own.
+            matches!(&*code, "57P01" | "57P02" | "40001" | "40P01" | READ_ONLY) || code.starts_with("08")
         }
         _ => false,
     }
@@ -259,7 +265,7 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
             // statement, a shutdown, still starting), rival transactions, a lock not to be had, a read-only standby.
             ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
                 || code == "55P03"
-                || code == "25006"
+                || code == READ_ONLY
         }),
         _ => false,
     }

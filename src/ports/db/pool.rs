@@ -27,6 +27,10 @@ pub(super) const TRUSTED_IDLE: Duration = Duration::from_millis(500);
 /// After so long a connection goes back to sqlx, to be tried, replaced when it is old, closed when it is not needed.
 const TURN: Duration = Duration::from_secs(30);
 
+/// SQLSTATE of a write to a database that takes none: a standby, or one that was told so. What a connection was told when
+/// it was made, it keeps.
+pub(super) const READ_ONLY: &str = "25006";
+
 /// What everything that gives a connection back upholds: it ends the value.
 const IN_USE: &str = "a connection in use is there";
 
@@ -230,6 +234,7 @@ impl Connection {
             sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => self.discard(),
             // Past a mere error, PostgreSQL hangs up.
             sqlx::Error::Database(error) if !is_mere_error(error.as_ref()) => self.discard(),
+            sqlx::Error::Database(error) if error.code().as_deref() == Some(READ_ONLY) => self.discard_all(),
             sqlx::Error::Database(_) | sqlx::Error::RowNotFound => self.give_back(),
             _ => {}
         }
@@ -288,6 +293,15 @@ impl Connection {
             let now = Instant::now();
             self.shared.idle().iter_mut().for_each(|idle| idle.trusted_until = now);
         }
+    }
+
+    /// Gives a connection up, and those that lie idle with it: whatever made this one useless did so to all of them.
+    fn discard_all(&mut self) {
+        let idle = std::mem::take(&mut *self.shared.idle());
+        for idle in idle {
+            drop(idle.held.connection.detach());
+        }
+        self.discard();
     }
 
     /// Reads what is still to come of an unfinished statement, and ends the transaction if there is one.

@@ -25,6 +25,13 @@ impl Cluster {
         cluster
     }
 
+    /// A streaming replica of another.
+    pub(crate) fn following(primary: &Self) -> Self {
+        let cluster = Self::new();
+        cluster.control("follow", &[&cluster.port.to_string(), &primary.port.to_string()]);
+        cluster
+    }
+
     pub(crate) fn start(&self) {
         self.control("start", &[&self.port.to_string()]);
     }

@@ -12,7 +12,7 @@ impl Db {
             |action: &AuditAction| matches!(action, AuditAction::Logout | AuditAction::SessionsEnded);
         let counted = Figure::ALL.into_iter().flat_map(Figure::actions).filter(|action| !is_many(action));
         let counted: Vec<String> = counted.map(|action| action.as_str().to_owned()).collect();
-        self.run(|sql| {
+        self.read(|sql| {
             let statement = sqlx::query_as!(
                 HourCount,
                 r#"select date_trunc('hour', created_at, 'UTC') as "hour!", site as "site!", action as "action!",

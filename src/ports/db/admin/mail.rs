@@ -56,7 +56,7 @@ impl Db {
         page: Page,
     ) -> Result<Vec<MailFailureRecord>, PortError> {
         let rows = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query!(
                     "select f.id, f.site, f.mail, f.reason, f.address_tag, f.domain, f.created_at,
                             case when f.sealed is not null or exists (
@@ -123,7 +123,7 @@ impl Db {
     /// Addresses that get no mail, newest first.
     pub async fn list_suppressions(&self, page: Page) -> Result<Vec<MailSuppression>, PortError> {
         let rows = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query_as!(
                     SuppressionRow,
                     r#"select id, address_tag, domain, reason as "reason!", note, since as "since!", ends_at

@@ -100,7 +100,7 @@ impl Db {
     /// first.
     pub async fn find_accounts(&self, search: &AccountSearch, page: Page) -> Result<Vec<Account>, PortError> {
         let rows = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query_as!(
                     AccountRow,
                     "select id, email, email_confirmed_at, last_sign_in_at, raw_app_meta_data as app_metadata,
@@ -126,7 +126,8 @@ impl Db {
     /// An account, whatever has become of it. `None` if there is none.
     pub async fn find_account(&self, id: UserId) -> Result<Option<Account>, PortError> {
         let search = AccountSearch { id: Some(id), ..AccountSearch::default() };
-        Ok(self.find_accounts(&search, Page { limit: 1, after: None }).await?.pop())
+        // What is done to it is decided by what is found.
+        Ok(self.primary().find_accounts(&search, Page { limit: 1, after: None }).await?.pop())
     }
 
     /// The account of an address. `None` if there is none.

@@ -38,7 +38,7 @@ impl Db {
         page: NumberedPage,
     ) -> Result<(Vec<Account>, i64), PortError> {
         let rows = if oldest_first {
-            self.run(|sql| {
+            self.read(|sql| {
                 let statement = sqlx::query_as!(
                     AccountRow,
                     r#"select id as "id?", email as "email?", email_confirmed_at, last_sign_in_at,
@@ -58,7 +58,7 @@ impl Db {
             })
             .await?
         } else {
-            self.run(|sql| {
+            self.read(|sql| {
                 let statement = sqlx::query_as!(
                     AccountRow,
                     r#"select id as "id?", email as "email?", email_confirmed_at, last_sign_in_at,
@@ -79,7 +79,7 @@ impl Db {
             .await?
         };
         let total = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query_scalar!(
                     r#"select case when counted > 100000 and $1::text is null
                               then greatest(counted, (select reltuples::bigint from pg_class
@@ -108,7 +108,7 @@ impl Db {
         let actions = filter.actions.as_deref();
         let author = filter.author.as_deref();
         let rows = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query_as!(
                     AuditEntry,
                     r#"select a.id, a.created_at, a.actor_kind, a.actor_id, actor.email as "actor_email?", a.action,
@@ -128,7 +128,7 @@ impl Db {
             })
             .await?;
         let total = self
-            .run(|sql| {
+            .read(|sql| {
                 let statement = sqlx::query_scalar!(
                     r#"select count(*) as "total!"
                          from (select from auth.audit_log a

@@ -13,7 +13,7 @@ impl Db {
         after: Option<AuditCursor>,
     ) -> Result<AuditPart, PortError> {
         let mut items = self
-            .run(|sql| {
+            .read(|sql| {
                 // One more than is wanted says whether there is more.
                 let statement = sqlx::query_as!(
                     AuditRecord,
