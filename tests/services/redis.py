@@ -3,7 +3,7 @@
 
     redis.py one DIR [OPTION…]        one server
     redis.py tls DIR CERT KEY CA      one server that speaks TLS only
-    redis.py sentinel DIR             a master with two replicas, and three Sentinels that watch it
+    redis.py sentinel DIR [PASSWORD]  a master with two replicas, and three Sentinels that watch it, and ask for a password
     redis.py cluster DIR              three masters with a replica each
 
 It listens on 127.0.0.1. The user doorcode (password: secret) may do what config/redis.acl says, on keys that begin with
@@ -42,15 +42,22 @@ def free_port():
                 continue
 
 
-def call(port, *words):
+def encoded(words):
+    """A command, as the protocol writes it."""
+    command = b"*%d\r\n" % len(words)
+    for word in words:
+        word = str(word).encode()
+        command += b"$%d\r\n%s\r\n" % (len(word), word)
+    return command
+
+
+def call(port, *words, password=None):
     """One command; its answer as text, or an exception."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-        command = b"*%d\r\n" % len(words)
-        for word in words:
-            word = str(word).encode()
-            command += b"$%d\r\n%s\r\n" % (len(word), word)
-        connection.sendall(command)
+        connection.sendall((encoded(["AUTH", password]) if password else b"") + encoded(words))
         with connection.makefile("rb") as answers:
+            if password:
+                answers.readline()
             line = answers.readline().decode().rstrip()
             if line.startswith("-") or not line:
                 raise OSError(line or "no answer")
@@ -116,7 +123,7 @@ def tls(folder, certificate, key, authority):
     return f"rediss://doorcode:secret@localhost:{port}/0", [port]
 
 
-def sentinel(folder):
+def sentinel(folder, password=None):
     ports = [free_port() for _ in range(3)]
     master = ports[0]
     for port in ports:
@@ -129,12 +136,14 @@ def sentinel(folder):
         settings.write_text(
             f"port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 2\n"
             f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}\nsentinel failover-timeout main 4000\n"
+            + (f"requirepass {password}\nsentinel sentinel-pass {password}\n" if password else "")
         )
         launch(folder, port, str(settings), "--sentinel")
     for port in watchers:
         until(
             "the Sentinels know each other and the replicas",
-            lambda: "status=ok,address=127.0.0.1:%d,slaves=2,sentinels=3" % master in call(port, "INFO", "sentinel"),
+            lambda: "status=ok,address=127.0.0.1:%d,slaves=2,sentinels=3" % master
+            in call(port, "INFO", "sentinel", password=password),
         )
     hosts = ",".join(f"127.0.0.1:{port}" for port in watchers)
     return f"redis+sentinel://doorcode:secret@{hosts}/main/0", [master]

@@ -90,10 +90,13 @@ pub(crate) async fn guarded() -> &'static OwnRedis {
     ONE.get_or_init(|| OwnRedis::start(&["one"])).await
 }
 
+/// What the Sentinels of [`sentinel`] ask for.
+pub(crate) const WATCHWORD: &str = "watchword";
+
 /// A master that Sentinels know, for all tests that leave it as it is.
 pub(crate) async fn sentinel() -> &'static OwnRedis {
     static SENTINEL: OnceCell<OwnRedis> = OnceCell::const_new();
-    SENTINEL.get_or_init(|| OwnRedis::start(&["sentinel"])).await
+    SENTINEL.get_or_init(|| OwnRedis::start(&["sentinel", WATCHWORD])).await
 }
 
 /// A cluster for all tests that leave it as it is.
