@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::operation::{Documents, OpenDatabase, Operation, documents};
 pub use self::wiring::sites;
-use crate::config::Config;
+use crate::config::{Config, DatabasePooler};
 use crate::domain::audit_chain::AuditReport;
 use crate::flows::{AuditRange, Flows, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
 use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
-use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
+use crate::ports::db::{Db, DbSettings, DemoError, MigrateError, Pooler, StatementLimits};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
 use crate::telemetry::DbCounts;
@@ -392,8 +392,20 @@ fn db_settings(config: &Config, url: secrecy::SecretString, embedded: bool) -> D
         } else {
             Duration::from_millis(config.database.acquire_timeout_ms)
         },
-        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        limits: statement_limits(config),
+        pooler: match config.database.pooler {
+            DatabasePooler::None => Pooler::None,
+            DatabasePooler::Pgbouncer => Pooler::Transaction,
+            DatabasePooler::PgbouncerPrepared => Pooler::Prepared,
+        },
         keep_open: embedded,
+    }
+}
+
+fn statement_limits(config: &Config) -> StatementLimits {
+    StatementLimits {
+        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        lock_timeout: Duration::from_millis(config.database.lock_timeout_ms),
     }
 }
 

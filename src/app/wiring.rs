@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, connect, db_settings, patiently};
-use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
+use super::{StartError, connect, db_settings, patiently, statement_limits};
+use crate::config::{Config, DatabasePooler, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{KeyRing, Site, Sites};
 use crate::flows::{self, AuditSettings, Flows, GateMemory, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
@@ -18,7 +18,7 @@ use crate::ports::clock::Clock;
 use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, Vault, fill_demo, migrate};
+use crate::ports::db::{Db, Vault, fill_demo, limit_login_role, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 use crate::ports::refusals::Refusals;
@@ -74,7 +74,11 @@ impl Database {
         match self {
             Self::Served => {
                 let owner = config.database.owner_url.as_ref().ok_or(StartError::NoOwner)?;
-                Ok(migrate(owner, &config.database.url).await?)
+                migrate(owner, &config.database.url).await?;
+                if config.database.pooler == DatabasePooler::PgbouncerPrepared {
+                    limit_login_role(owner, &config.database.url, statement_limits(config)).await?;
+                }
+                Ok(())
             }
             #[cfg(feature = "embedded")]
             Self::Embedded(server) => Ok(migrate(&server.owner_url(), &server.login_url()).await?),

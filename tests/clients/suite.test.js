@@ -59,6 +59,18 @@ describe('the documents', { timeout: 1_800_000 }, () => {
     assertTold(told.trim().split('\n'));
   });
 
+  it('become a client for Rust, which administers', async () => {
+    const manifest = here('rust/Cargo.toml');
+    const told = await tool('cargo', ['run', '--quiet', '--locked', '--manifest-path', manifest], {
+      env: {
+        ...(await world.task()),
+        DOORCODE_ADMIN_DOCUMENT: world.documents.admin,
+        CARGO_TARGET_DIR: here('../../target/clients'),
+      },
+    });
+    assertTold(told.trim().split('\n'));
+  });
+
   for (const [name, base, away] of [['public', '', 'signOut'], ['admin', '/admin/v1', 'revokeServiceKey']]) {
     it(`the ${name} document is what the server does, whatever is sent`, async () => {
       const person = await world.signIn();

@@ -64,6 +64,16 @@ need_postgres() {
     export DOORCODE_TEST_PG_BIN
 }
 
+need_pgbouncer() {
+    DOORCODE_TEST_PGBOUNCER=${DOORCODE_TEST_PGBOUNCER:-$(find_program pgbouncer || true)}
+    if [ -z "$DOORCODE_TEST_PGBOUNCER" ] && install_packages pgbouncer; then
+        DOORCODE_TEST_PGBOUNCER=$(find_program pgbouncer || true)
+    fi
+    [ -n "$DOORCODE_TEST_PGBOUNCER" ] ||
+        die "PgBouncer is missing. Install it (Debian: apt-get install pgbouncer) and run this again."
+    export DOORCODE_TEST_PGBOUNCER
+}
+
 # Valkey speaks the same protocol and is what some distributions ship in its place.
 need_redis() {
     DOORCODE_TEST_REDIS_SERVER=${DOORCODE_TEST_REDIS_SERVER:-$(command -v redis-server || command -v valkey-server || true)}

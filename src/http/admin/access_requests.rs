@@ -2,6 +2,7 @@
 
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -94,12 +95,19 @@ impl AccessRequestsApi {
 
 /// A decision.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct DecideAccessRequest {
     /// The role to grant; absent: the request is declined.
     role: Option<RoleWord>,
     /// What to tell the person, at most 1000 characters.
     note: Option<String>,
+}
+
+impl Example for DecideAccessRequest {
+    fn example() -> Self {
+        Self { role: Some(RoleWord::Librarian), note: Some("Welcome".into()) }
+    }
 }
 
 /// A request and its version.

@@ -2,6 +2,7 @@
 
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, Tags};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -136,6 +137,7 @@ impl LibraryStatus {
 
 /// A library to be.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct CreateLibraryRequest {
     /// What people call it, 1 to 200 characters.
@@ -148,8 +150,20 @@ struct CreateLibraryRequest {
     owner: Option<PersonRequest>,
 }
 
+impl Example for CreateLibraryRequest {
+    fn example() -> Self {
+        Self {
+            name: "Central Library".into(),
+            code: "central".into(),
+            status: None,
+            owner: Some(PersonRequest::example()),
+        }
+    }
+}
+
 /// A change of a library.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct UpdateLibraryRequest {
     /// What people call it, 1 to 200 characters.
@@ -158,6 +172,12 @@ struct UpdateLibraryRequest {
     code: Option<String>,
     /// Activates or deactivates it.
     status: Option<LibraryStatus>,
+}
+
+impl Example for UpdateLibraryRequest {
+    fn example() -> Self {
+        Self { name: None, code: None, status: Some(LibraryStatus::Inactive) }
+    }
 }
 
 /// A library and its version.

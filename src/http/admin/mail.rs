@@ -2,6 +2,7 @@
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{Enum, Object, OpenApi, Tags};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -177,10 +178,17 @@ impl From<MailFailureReason> for MailFailure {
 
 /// An address to be named.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct AddressTagRequest {
     /// The address.
     email: String,
+}
+
+impl Example for AddressTagRequest {
+    fn example() -> Self {
+        Self { email: "ada@example.org".into() }
+    }
 }
 
 /// What names an address.
@@ -195,12 +203,19 @@ struct AddressTagObject {
 
 /// What to remember of an address that is to get no mail.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct SuppressMailRequest {
     /// The address's domain: it shows in the list.
     domain: String,
     /// Why, 1 to 500 characters.
     note: Option<String>,
+}
+
+impl Example for SuppressMailRequest {
+    fn example() -> Self {
+        Self { domain: "example.org".into(), note: Some("Asked us not to write".into()) }
+    }
 }
 
 /// How the mail queues stand.

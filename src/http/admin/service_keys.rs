@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, Tags};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -120,6 +121,7 @@ impl From<ScopeWord> for Scope {
 
 /// A service key to be.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct CreateServiceKeyRequest {
     /// What it is for, 1 to 100 characters.
@@ -131,6 +133,12 @@ struct CreateServiceKeyRequest {
     site: Option<String>,
     /// When it ends by itself; without it, when it is revoked.
     expires_at: Option<DateTime<Utc>>,
+}
+
+impl Example for CreateServiceKeyRequest {
+    fn example() -> Self {
+        Self { name: "Nightly report".into(), scope: ScopeWord::Read, site: None, expires_at: None }
+    }
 }
 
 /// A new service key

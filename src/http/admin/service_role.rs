@@ -2,6 +2,7 @@
 
 use poem_openapi::param::Header;
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -55,12 +56,19 @@ impl ServiceRoleApi {
 
 /// A token to be.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct CreateServiceRoleTokenRequest {
     /// The id of the site that it is for.
     site: String,
     /// Its life, 60 seconds to 30 days; default an hour.
     expires_in: Option<u64>,
+}
+
+impl Example for CreateServiceRoleTokenRequest {
+    fn example() -> Self {
+        Self { site: "reader".into(), expires_in: Some(3600) }
+    }
 }
 
 /// A new token

@@ -2,6 +2,7 @@
 
 use poem_openapi::param::{Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{Object, OpenApi, Tags};
 use serde::Deserialize;
 
@@ -80,10 +81,17 @@ impl SigningKeysApi {
 
 /// Whose key to rotate.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct RotateSigningKeyRequest {
     /// The site, by its id.
     site: String,
+}
+
+impl Example for RotateSigningKeyRequest {
+    fn example() -> Self {
+        Self { site: "reader".into() }
+    }
 }
 
 /// Signing keys.

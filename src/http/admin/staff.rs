@@ -2,6 +2,7 @@
 
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
+use poem_openapi::types::Example;
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, Tags};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -140,12 +141,19 @@ impl StaffApi {
 
 /// Somebody with an account: one of both.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonRequest {
     /// The account's id.
     user_id: Option<Uuid>,
     /// The account's address.
     email: Option<String>,
+}
+
+impl Example for PersonRequest {
+    fn example() -> Self {
+        Self { user_id: None, email: Some("ada@example.org".into()) }
+    }
 }
 
 impl PersonRequest {
@@ -162,6 +170,7 @@ impl PersonRequest {
 
 /// A role for somebody; name the account by one of both.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct GrantStaffRequest {
     /// The account's id.
@@ -172,14 +181,27 @@ struct GrantStaffRequest {
     role: RoleWord,
 }
 
+impl Example for GrantStaffRequest {
+    fn example() -> Self {
+        Self { user_id: None, email: Some("ada@example.org".into()), role: RoleWord::Librarian }
+    }
+}
+
 /// A change of a staff record.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct UpdateStaffRequest {
     /// Another role; where the record differed from the old one is forgotten.
     role: Option<RoleWord>,
     /// Another status.
     status: Option<StaffStatus>,
+}
+
+impl Example for UpdateStaffRequest {
+    fn example() -> Self {
+        Self { role: Some(RoleWord::Manager), status: None }
+    }
 }
 
 /// Whether a staff record is in force.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
-use poem_openapi::types::MaybeUndefined;
+use poem_openapi::types::{Example, MaybeUndefined};
 use poem_openapi::{ApiResponse, Object, OpenApi, Tags};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -147,6 +147,7 @@ impl UsersApi {
 
 /// An account to be.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct CreateUserRequest {
     /// Its address.
@@ -166,6 +167,19 @@ struct CreateUserRequest {
     banned_until: Option<DateTime<Utc>>,
 }
 
+impl Example for CreateUserRequest {
+    fn example() -> Self {
+        Self {
+            email: "ada@example.org".into(),
+            id: None,
+            email_confirmed: true,
+            user_metadata: Some(HashMap::from([("full_name".to_owned(), "Ada".into())])),
+            app_metadata: None,
+            banned_until: None,
+        }
+    }
+}
+
 impl CreateUserRequest {
     fn read(self) -> Result<AccountPlan, AdminProblem> {
         Ok(AccountPlan {
@@ -181,6 +195,7 @@ impl CreateUserRequest {
 
 /// A change of an account.
 #[derive(Debug, Deserialize, Object)]
+#[oai(example, skip_serializing_if_is_none)]
 #[serde(deny_unknown_fields)]
 struct UpdateUserRequest {
     /// Another address, at once. The old one is told, if it was proven.
@@ -194,6 +209,18 @@ struct UpdateUserRequest {
     /// Until when it opens nothing; null lifts a ban.
     #[serde(default)]
     banned_until: MaybeUndefined<DateTime<Utc>>,
+}
+
+impl Example for UpdateUserRequest {
+    fn example() -> Self {
+        Self {
+            email: Some("ada.new@example.org".into()),
+            email_confirmed: Some(true),
+            user_metadata: None,
+            app_metadata: None,
+            banned_until: MaybeUndefined::Undefined,
+        }
+    }
 }
 
 impl UpdateUserRequest {

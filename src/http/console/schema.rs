@@ -83,13 +83,16 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// What a body has to hold at least, as text.
+    /// What a body may be, by its example, or has to hold at least, as text.
     pub(super) fn sample_of(self, schema: &'a Value) -> String {
         serde_json::to_string_pretty(&self.sample(schema, 0)).unwrap_or_default()
     }
 
     fn sample(self, schema: &'a Value, depth: usize) -> Value {
         let schema = self.resolve(schema);
+        if !schema["example"].is_null() {
+            return schema["example"].clone();
+        }
         if let Some(first) = schema["enum"].as_array().and_then(|words| words.first()) {
             return first.clone();
         }
@@ -124,6 +127,7 @@ mod tests {
                 "self": {"$ref": "#/components/schemas/One"},
             }},
             "Scope": {"type": "string", "enum": ["read", "admin"]},
+            "Wish": {"type": "object", "required": ["scope"], "example": {"scope": "admin"}},
         }}});
         let schemas = Schemas::of(&document);
         let list = json!({"$ref": "#/components/schemas/List"});
@@ -138,5 +142,7 @@ mod tests {
         assert_eq!(fields[1], scope);
         assert!(fields.len() < 20, "{} fields", fields.len());
         assert_eq!(schemas.sample_of(&list), "{\n  \"items\": []\n}");
+        let wish = json!({"$ref": "#/components/schemas/Wish"});
+        assert_eq!(schemas.sample_of(&wish), "{\n  \"scope\": \"admin\"\n}");
     }
 }

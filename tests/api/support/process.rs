@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
@@ -47,6 +47,44 @@ fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> 
 /// Starts a command, for a test that does not let it end.
 pub(crate) fn spawn(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Child {
     command(arguments, settings, folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Starts a command whose answers are read while it runs.
+pub(crate) fn open(
+    arguments: &[&str],
+    settings: &[(String, String)],
+    variables: &[(&str, &str)],
+    folder: &Path,
+) -> Child {
+    let mut command = command(arguments, settings, folder);
+    command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
+}
+
+/// Runs a command at a terminal, at which somebody types.
+pub(crate) async fn run_at_terminal(
+    arguments: &[&str],
+    settings: &[(String, String)],
+    variables: &[(&str, &str)],
+    typed: &str,
+) -> Ended {
+    let program = [&[env!("CARGO_BIN_EXE_doorcode")], arguments].concat();
+    // util-linux's: it gives the command a terminal, and copies what is typed to it.
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &program.join(" "), "/dev/null"]);
+    command.envs(settings.iter().map(|(name, value)| (format!("DOORCODE__{name}"), value)));
+    command.envs(variables.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("script, of util-linux, is there");
+    let mut keyboard = child.stdin.take().unwrap();
+    let work = async {
+        keyboard.write_all(typed.as_bytes()).await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        drop(keyboard);
+        output
+    };
+    let output = tokio::time::timeout(Duration::from_secs(60), work).await.expect("the command ends");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ended { code: output.status.code(), output: stdout.clone(), stdout }
 }
 
 /// Runs a command that ends by itself.

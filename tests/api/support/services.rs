@@ -18,6 +18,11 @@ pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
 }
 
+/// Whether the servers of this run have PgBouncer between them and PostgreSQL.
+pub(crate) fn is_behind_pgbouncer() -> bool {
+    std::env::var_os("DOORCODE_TEST_BEHIND_PGBOUNCER").is_some()
+}
+
 /// A database and a Redis prefix of one test's own.
 pub(crate) struct Services {
     /// Name of the database, and of the server's login role.
@@ -65,7 +70,8 @@ impl Services {
     /// The settings that point a server here.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
         [
-            ("DATABASE__URL", login_url(&self.name)),
+            ("DATABASE__URL", self.server_url()),
+            ("DATABASE__POOLER", if is_behind_pgbouncer() { "pgbouncer" } else { "none" }.to_owned()),
             ("DATABASE__OWNER_URL", owner_url(&self.name)),
             ("DATABASE__POOL_SIZE", "4".to_owned()),
             ("REDIS__URL", self.redis_url.clone()),
@@ -73,9 +79,15 @@ impl Services {
             // Two cores run many tests at once: a slow answer is no outage here.
             ("REDIS__TIMEOUT_MS", "3000".to_owned()),
             ("DATABASE__ACQUIRE_TIMEOUT_MS", "8000".to_owned()),
+            ("DATABASE__LOCK_TIMEOUT_MS", "30000".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
+    }
+
+    /// The database, as the servers of this run reach it.
+    pub(crate) fn server_url(&self) -> String {
+        if is_behind_pgbouncer() { pgbouncer_url(&self.name) } else { login_url(&self.name) }
     }
 
     /// The database, as the cluster's superuser.
@@ -217,6 +229,13 @@ pub(crate) fn owner_url(database: &str) -> String {
 
 pub(crate) fn login_url(database: &str) -> String {
     url(database, "doorcode_login:secret")
+}
+
+/// The same through PgBouncer.
+pub(crate) fn pgbouncer_url(database: &str) -> String {
+    let mut url = url::Url::parse(&login_url(database)).unwrap();
+    url.set_port(setting("DOORCODE_TEST_PGBOUNCER_PORT").parse().ok()).unwrap();
+    url.into()
 }
 
 fn url(database: &str, user: &str) -> String {
