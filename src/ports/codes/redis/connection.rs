@@ -91,6 +91,11 @@ impl Connections {
         self.0.source.connect_alone(self.at(partition), &key_of(partition), answer).await
     }
 
+    /// Waits for the connection, as nobody does who has to answer a request.
+    pub(super) async fn connected(&self) -> RedisResult<()> {
+        self.wire().await.map(drop)
+    }
+
     /// The connection, if there is one.
     fn ready(&self) -> Option<(u64, Wire)> {
         match &*self.0.state.borrow() {
