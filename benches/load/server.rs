@@ -179,8 +179,16 @@ fn common_settings(address: SocketAddr) -> Vec<(&'static str, String)> {
         ("LIMITS__WINDOW_SECS", "10".to_owned()),
         ("LOG__FILTER", "warn".to_owned()),
     ];
-    let limits =
-        ["LIMITS__CODE_REQUESTS", "LIMITS__VERIFIES", "LIMITS__REFRESHES", "SITES__READER__MAILS_PER_HOUR"];
+    let limits = [
+        "LIMITS__CODE_REQUESTS",
+        "LIMITS__VERIFIES",
+        "LIMITS__REFRESHES",
+        "LIMITS__CLIENT_SENDS_PER_10MIN",
+        "LIMITS__CLIENT_SENDS_PER_HOUR",
+        "LIMITS__NETWORK_SENDS_PER_HOUR",
+        "LIMITS__HOST_MAILS_PER_HOUR",
+        "SITES__READER__MAILS_PER_HOUR",
+    ];
     settings.extend(limits.map(|limit| (limit, "1000000".to_owned())));
     settings
 }

@@ -11,11 +11,13 @@ use tokio_util::task::TaskTracker;
 
 use super::{StartError, connect, db_settings, patiently, statement_limits};
 use crate::config::{Config, DatabasePooler, MailTransport, SiteConfig, SmtpTls};
-use crate::domain::{KeyRing, Site, Sites};
+use crate::domain::{KeyRing, SharedNetworks, Site, Sites};
 use crate::flows::{self, AuditSettings, Flows, GateMemory, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
-use crate::ports::codes::{CodeLimits, Codes, MemoryCodes, RedisCodes, RedisSettings};
+use crate::ports::codes::{
+    CodeLimits, Codes, KnownDeviceLimits, MemoryCodes, NetworkLimits, RedisCodes, RedisSettings, TripLimits,
+};
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
 use crate::ports::db::{Db, Vault, fill_demo, limit_login_role, migrate};
@@ -166,6 +168,7 @@ pub(super) fn flows(
         metrics,
         clock,
         code_life: Duration::from_secs(config.codes.ttl_secs),
+        wrong_per_month: config.codes.wrong_per_month,
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
         may_generate_links: config.admin.generate_link,
         unfinished: TaskTracker::new(),
@@ -184,6 +187,22 @@ fn code_limits(config: &Config) -> CodeLimits {
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
         sends_per_hour: config.limits.sends_per_hour,
         sends_per_day: config.limits.sends_per_day,
+        host_mails_per_hour: config.limits.host_mails_per_hour,
+        networks: NetworkLimits {
+            client_sends_per_ten_minutes: config.limits.client_sends_per_10min,
+            client_sends_per_hour: config.limits.client_sends_per_hour,
+            network_sends_per_hour: config.limits.network_sends_per_hour,
+            client_wrong_per_ten_minutes: config.limits.client_wrong_per_10min,
+            network_wrong_per_hour: config.limits.network_wrong_per_hour,
+        },
+        trip: TripLimits {
+            per_ten_minutes: config.codes.guesses_per_10min,
+            per_day: config.codes.guesses_per_day,
+        },
+        known: KnownDeviceLimits {
+            sends_per_hour: config.limits.known_sends_per_hour,
+            wrong_per_day: config.codes.known_wrong_per_day,
+        },
         events_waiting: config.audit.events_waiting,
     }
 }
@@ -294,6 +313,7 @@ pub(super) fn client_limits(config: &Config, counts: LimitCounts) -> Limits {
         code_requests: number(config.limits.code_requests),
         verifies: number(config.limits.verifies),
         refreshes: number(config.limits.refreshes),
+        networks: SharedNetworks::new(config.limits.networks.clone()),
     };
     Limits::new(&limits, counts)
 }

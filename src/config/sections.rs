@@ -300,6 +300,15 @@ pub struct CodesConfig {
     /// Wrong tries of an address in 24 hours until its codes are long, 5 to 100.
     /// `DOORCODE__CODES__WRONG_PER_DAY`.
     pub wrong_per_day: u32,
+    /// The same in 30 days, 5 to 1000. `DOORCODE__CODES__WRONG_PER_MONTH`.
+    pub wrong_per_month: u32,
+    /// The same as `wrong_per_day` by devices whose owner has signed in with them, 5 to 50. `DOORCODE__CODES__KNOWN_WRONG_PER_DAY`.
+    pub known_wrong_per_day: u32,
+    /// Wrong tries of all addresses in ten minutes until devices that nobody knows get long codes, 10 to 1000000.
+    /// `DOORCODE__CODES__GUESSES_PER_10MIN`.
+    pub guesses_per_10min: u32,
+    /// The same in 24 hours, 10 to 1000000. `DOORCODE__CODES__GUESSES_PER_DAY`.
+    pub guesses_per_day: u32,
     /// How long a verification holds a code, 5 to 60. `DOORCODE__CODES__LEASE_SECS`.
     pub lease_secs: u64,
 }
@@ -310,6 +319,10 @@ impl CodesConfig {
             ttl_secs: from.number("ttl_secs", 60..=600, "seconds"),
             tries: from.number("tries", 1..=5, ""),
             wrong_per_day: from.number("wrong_per_day", 5..=100, ""),
+            wrong_per_month: from.number("wrong_per_month", 5..=1000, ""),
+            known_wrong_per_day: from.number("known_wrong_per_day", 5..=50, ""),
+            guesses_per_10min: from.number("guesses_per_10min", 10..=1_000_000, ""),
+            guesses_per_day: from.number("guesses_per_day", 10..=1_000_000, ""),
             lease_secs: from.number("lease_secs", 5..=60, "seconds"),
         }
     }
@@ -324,6 +337,25 @@ pub struct LimitsConfig {
     pub sends_per_hour: u32,
     /// Codes to an address a day, 1 to 10000. `DOORCODE__LIMITS__SENDS_PER_DAY`.
     pub sends_per_day: u32,
+    /// Codes to an address an hour beyond these, for devices whose owner has signed in with them, 1 to 1000.
+    /// `DOORCODE__LIMITS__KNOWN_SENDS_PER_HOUR`.
+    pub known_sends_per_hour: u32,
+    /// Mails to the addresses of one mail host an hour, 1 to 10000000. `DOORCODE__LIMITS__HOST_MAILS_PER_HOUR`.
+    pub host_mails_per_hour: u32,
+    /// Codes a client address asks for in ten minutes, at all replicas, 1 to 1000000.
+    /// `DOORCODE__LIMITS__CLIENT_SENDS_PER_10MIN`.
+    pub client_sends_per_10min: u32,
+    /// The same an hour, 1 to 1000000. `DOORCODE__LIMITS__CLIENT_SENDS_PER_HOUR`.
+    pub client_sends_per_hour: u32,
+    /// The same by a whole network, 1 to 1000000. `DOORCODE__LIMITS__NETWORK_SENDS_PER_HOUR`.
+    pub network_sends_per_hour: u32,
+    /// Wrong codes and links a client address presents in ten minutes, at all replicas, 1 to 1000000.
+    /// `DOORCODE__LIMITS__CLIENT_WRONG_PER_10MIN`.
+    pub client_wrong_per_10min: u32,
+    /// The same by a whole network an hour, 1 to 1000000. `DOORCODE__LIMITS__NETWORK_WRONG_PER_HOUR`.
+    pub network_wrong_per_hour: u32,
+    /// Networks whose clients may do more, and how many times as much. `DOORCODE__LIMITS__NETWORKS`.
+    pub networks: Vec<(IpNet, u32)>,
     /// Window of the counts below, 10 to 3600. `DOORCODE__LIMITS__WINDOW_SECS`.
     pub window_secs: u64,
     /// Requests for a code by a client address in the window, 1 to 1000000.
@@ -341,12 +373,31 @@ impl LimitsConfig {
             send_gap_secs: from.number("send_gap_secs", 1..=600, "seconds"),
             sends_per_hour: from.number("sends_per_hour", 1..=1000, "an hour"),
             sends_per_day: from.number("sends_per_day", 1..=10_000, "a day"),
+            known_sends_per_hour: from.number("known_sends_per_hour", 1..=1000, "an hour"),
+            host_mails_per_hour: from.number("host_mails_per_hour", 1..=10_000_000, "an hour"),
+            client_sends_per_10min: from.number("client_sends_per_10min", 1..=1_000_000, ""),
+            client_sends_per_hour: from.number("client_sends_per_hour", 1..=1_000_000, "an hour"),
+            network_sends_per_hour: from.number("network_sends_per_hour", 1..=1_000_000, "an hour"),
+            client_wrong_per_10min: from.number("client_wrong_per_10min", 1..=1_000_000, ""),
+            network_wrong_per_hour: from.number("network_wrong_per_hour", 1..=1_000_000, "an hour"),
+            networks: from.list(
+                "networks",
+                "a network and a number of 2 to 1000, such as 192.0.2.0/24 10",
+                shared_network,
+            ),
             window_secs: from.number("window_secs", 10..=3600, "seconds"),
             code_requests: from.number("code_requests", 1..=1_000_000, "a window"),
             verifies: from.number("verifies", 1..=1_000_000, "a window"),
             refreshes: from.number("refreshes", 1..=1_000_000, "a window"),
         }
     }
+}
+
+/// A network, or an address, and how many times the usual its clients may do.
+fn shared_network(text: &str) -> Option<(IpNet, u32)> {
+    let (network, times) = text.split_once(' ')?;
+    let network = network.parse().ok().or_else(|| network.parse::<IpAddr>().ok().map(IpNet::from))?;
+    times.trim().parse().ok().filter(|times| (2..=1000).contains(times)).map(|times| (network, times))
 }
 
 /// How long the audit log is kept, `[audit]`.
@@ -373,6 +424,16 @@ impl AuditConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shared_network_is_a_network_and_a_number() {
+        assert_eq!(shared_network("192.0.2.0/24 10"), Some(("192.0.2.0/24".parse().unwrap(), 10)));
+        assert_eq!(shared_network("2001:db8::1  2"), Some(("2001:db8::1/128".parse().unwrap(), 2)));
+        for text in ["", "192.0.2.0/24", "192.0.2.0/24 1", "192.0.2.0/24 x", "a 10", "192.0.2.0/33 10", "10"]
+        {
+            assert_eq!(shared_network(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_host_is_a_name_or_an_address_perhaps_with_a_port_and_nothing_else() {

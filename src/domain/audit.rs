@@ -62,12 +62,16 @@ words! {
     AuditAction {
         /// A code was issued and its mail queued.
         CodeAsked = "code_asked",
-        /// No code was issued: the address, or the site, has had its mails for now.
+        /// No code was issued: the address, the site or the mail host has had its mails for now.
         CodeLimited = "code_limited",
         /// A code was to be sent again where none waits: nothing was sent.
         CodeNotWaiting = "code_not_waiting",
         /// A code or link was refused: wrong, or nothing to be right about.
         CodeRefused = "code_refused",
+        /// Wrong guesses over all addresses became so many that devices nobody knows get long codes.
+        GuessingTripped = "guessing_tripped",
+        /// The reader of a mail did not ask for its code: it was ended, and the address gets none for a while.
+        CodeDisowned = "code_disowned",
         /// A mailed link was confirmed for a client library, which can now trade a code for a session.
         LinkConfirmed = "link_confirmed",
         /// A proof was right, and led to nothing all the same: the account is banned, or there is none.

@@ -10,10 +10,11 @@ use std::fmt;
 
 use aws_lc_rs::aead::Aad;
 use aws_lc_rs::constant_time;
+use ipnet::IpNet;
 
 use self::derived::{
-    Derived, code_text, cookie_tag, form_tag, link_text, mac, refresh_tag, secret_name, service_key_digest,
-    tag, truncated,
+    Derived, code_text, cookie_tag, form_tag, limit_name, link_text, mac, refresh_tag, secret_name,
+    service_key_digest, tag, truncated,
 };
 use super::{BrowserId, EmailAddress, ServiceKey, SessionId, SignInCode, Slot};
 
@@ -135,6 +136,18 @@ impl KeyRing {
     /// The names that an address may have in the store: under each master of the ring, the newest first.
     pub fn address_tags(&self, email: &EmailAddress) -> impl Iterator<Item = AddressTag> {
         self.all().map(move |keys| tag(keys, email))
+    }
+
+    /// What limits know a client's network by.
+    #[must_use]
+    pub fn network_tag(&self, network: &IpNet) -> LimitTag {
+        limit_name(&self.newest, "network", &network.to_string())
+    }
+
+    /// What limits know a mail host by.
+    #[must_use]
+    pub fn mail_host_tag(&self, domain: &str) -> LimitTag {
+        limit_name(&self.newest, "mail host", domain)
     }
 
     /// The keyed hash under which a link's secret is stored.
@@ -305,6 +318,18 @@ impl AddressTag {
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?;
         Some(Self(bytes.try_into().ok()?))
+    }
+}
+
+/// A client's network or a mail host, as limits know it: 128 bits of a keyed hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LimitTag(pub [u8; MAC_LENGTH]);
+
+impl LimitTag {
+    /// Lower-case hexadecimal, for a key in the store.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        data_encoding::HEXLOWER.encode(&self.0)
     }
 }
 

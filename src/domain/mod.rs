@@ -15,6 +15,7 @@ mod email;
 pub mod fields;
 mod figures;
 mod gate;
+mod guesses;
 mod import;
 pub mod keys;
 mod library;
@@ -36,7 +37,7 @@ pub use account::{
 pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyRecord};
 pub use audit::{ActorKind, AuditAction, AuditCursor, AuditEvent, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
-pub use client::client_ip;
+pub use client::{SharedNetworks, client_ip, client_line, client_network};
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};
@@ -44,8 +45,9 @@ pub use figures::{Figure, HourCount, Hours, SiteFigures};
 pub use gate::{
     Demand, Gate, PERMISSIONS, Required, Rule, RuleError, StaffRights, Target, TargetError, Verdict,
 };
+pub use guesses::{RememberedGuesses, SpentAddress, WrongGuess};
 pub use import::{ImportRecord, ImportRules, LeftOut, Newcomer, Outcome, SourceId, Tally};
-pub use keys::{AddressTag, KeyRing};
+pub use keys::{AddressTag, KeyRing, LimitTag};
 pub use library::{
     AccessRequest, Invitation, Library, LibraryRecord, MAX_PAGE, Offer, Page, Role, StaffChange, StaffEntry,
     StaffRecord,

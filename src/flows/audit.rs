@@ -1,6 +1,7 @@
 //! The audit log as a whole: what the stores and the shield have to tell is put on record, every row is signed, what was
 //! kept long enough goes, and anybody who runs the server can search it and see that it is whole.
 
+mod guesses;
 mod keep;
 mod record;
 mod search;
@@ -38,6 +39,7 @@ impl Flows {
             let flows = Arc::clone(self);
             self.unfinished.spawn(async move {
                 while flows.goes_on_after(RECORD_EVERY).await {
+                    flows.restore_guesses(partition).await;
                     flows.record_store_events(partition).await;
                 }
             });

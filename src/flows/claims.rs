@@ -3,7 +3,9 @@
 //! The order is what makes it safe. A code claimed but not spent works again, so an outage of the database burns
 //! nothing; what the code is good for can happen once, so nothing that crashes or repeats does it twice.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tracing::Instrument as _;
@@ -15,8 +17,10 @@ use super::{Flows, Visitor};
 use crate::domain::keys::{MAC_LENGTH, Sealed};
 use crate::domain::{AddressTag, BrowserId, EmailAddress, SignInCode, Site, Slot};
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof, Witness};
+use crate::ports::limits::Act;
+use crate::ports::refusals::Refusal;
 use crate::ports::{Dependency, PortError};
-use crate::telemetry::CodeCheck;
+use crate::telemetry::{CodeCheck, Limit};
 
 /// A code as somebody typed it, and what they typed it for.
 #[derive(Clone, Copy)]
@@ -40,11 +44,23 @@ pub(super) enum Telling {
     Never,
 }
 
+/// Why nothing was compared.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClaimError {
+    /// This client, or its network, has presented too many that were wrong.
+    #[error("too many wrong proofs from this client")]
+    ClientLimited(Duration),
+    /// The store failed.
+    #[error("the code store failed")]
+    Unavailable(#[from] PortError),
+}
+
 /// The claim, if there is one.
-pub(super) fn right(claimed: Claimed) -> Option<Claim> {
+pub(super) fn right(claimed: Claimed) -> Result<Option<Claim>, ClaimError> {
     match claimed {
-        Claimed::Claim(claim) => Some(claim),
-        Claimed::Refused | Claimed::Missing => None,
+        Claimed::Claim(claim) => Ok(Some(claim)),
+        Claimed::Refused | Claimed::Missing => Ok(None),
+        Claimed::ClientLimited(wait) => Err(ClaimError::ClientLimited(wait)),
     }
 }
 
@@ -63,8 +79,8 @@ impl Flows {
     }
 
     /// Claims a typed code. `None` if it is wrong, spent, expired, never issued, or for something else.
-    pub(super) async fn claim_code(&self, typed: &TypedCode<'_>) -> Result<Option<Claim>, PortError> {
-        self.claim_typed(typed, Telling::Always).await.map(right)
+    pub(super) async fn claim_code(&self, typed: &TypedCode<'_>) -> Result<Option<Claim>, ClaimError> {
+        right(self.claim_typed(typed, Telling::Always).await?)
     }
 
     /// As [`claim_code`](Self::claim_code), where the code may also wait elsewhere.
@@ -82,14 +98,16 @@ impl Flows {
             let is_last = names.peek().is_none();
             let claim = ClaimCode {
                 address,
+                device: None,
                 site: &site.id,
                 slot,
                 proof: Proof::Code(code.kind(), &mac),
+                client: Some(self.client_tags(by.visitor.ip)),
                 witness: (telling != Telling::Never).then_some(&witness),
                 missing_is_no_news: telling == Telling::UnlessMissing || !is_last,
             };
-            match self.claim(&claim).await? {
-                Claimed::Claim(claim) => return Ok(Claimed::Claim(claim)),
+            match self.claim(&claim, by.visitor.ip).await? {
+                end @ (Claimed::Claim(_) | Claimed::ClientLimited(_)) => return Ok(end),
                 Claimed::Refused => (telling, answer) = (Telling::Never, Claimed::Refused),
                 Claimed::Missing => {}
             }
@@ -104,7 +122,7 @@ impl Flows {
         slots: &[Slot],
         text: &str,
         visitor: &Visitor,
-    ) -> Result<Option<(Slot, Claim)>, PortError> {
+    ) -> Result<Option<(Slot, Claim)>, ClaimError> {
         let Some(link) = LinkToken::parse(text) else {
             self.note_malformed(site, visitor);
             return Ok(None);
@@ -115,7 +133,7 @@ impl Flows {
             // One answer is one event: the last purpose tells.
             let witness = slots.peek().is_none().then_some(&witness);
             let names = self.keys.link_macs(&site.id, slot, &link.secret).map(|mac| (link.address, mac));
-            if let Some(claim) = self.claim_by_secret(site, slot, names, witness).await? {
+            if let Some(claim) = self.claim_by_secret(site, slot, names, (visitor.ip, witness)).await? {
                 return Ok(Some((slot, claim)));
             }
         }
@@ -129,8 +147,9 @@ impl Flows {
         slot: Slot,
         secret: &[u8; MAC_LENGTH],
         witness: &Witness<'_>,
-    ) -> Result<Option<Claim>, PortError> {
-        self.claim_by_secret(site, slot, self.keys.secret_proofs(&site.id, slot, secret), Some(witness)).await
+    ) -> Result<Option<Claim>, ClaimError> {
+        let names = self.keys.secret_proofs(&site.id, slot, secret);
+        self.claim_by_secret(site, slot, names, (witness.ip, Some(witness))).await
     }
 
     /// A secret that is wrong under one master may be right under the next: only the last tells.
@@ -139,30 +158,37 @@ impl Flows {
         site: &Site,
         slot: Slot,
         names: impl Iterator<Item = (AddressTag, String)>,
-        witness: Option<&Witness<'_>>,
-    ) -> Result<Option<Claim>, PortError> {
+        (ip, witness): (IpAddr, Option<&Witness<'_>>),
+    ) -> Result<Option<Claim>, ClaimError> {
         let mut names = names.peekable();
         while let Some((address, mac)) = names.next() {
             let claim = ClaimCode {
                 address,
+                device: None,
                 site: &site.id,
                 slot,
                 proof: Proof::Link(&mac),
+                client: Some(self.client_tags(ip)),
                 witness: witness.filter(|_| names.peek().is_none()),
                 missing_is_no_news: false,
             };
-            if let Some(claim) = right(self.claim(&claim).await?) {
+            if let Some(claim) = right(self.claim(&claim, ip).await?)? {
                 return Ok(Some(claim));
             }
         }
         Ok(None)
     }
 
-    async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
+    async fn claim(&self, claim: &ClaimCode<'_>, ip: IpAddr) -> Result<Claimed, PortError> {
         let claimed = self.codes.claim(claim).await;
+        if matches!(claimed, Ok(Claimed::ClientLimited(_))) {
+            self.metrics.limits.hit(Limit::NetworkWrong);
+            self.refusals.count(Refusal::Limited(Act::Verify), claim.site, ip);
+        }
         let outcome = match &claimed {
             Ok(Claimed::Claim(_)) => CodeCheck::Accepted,
             Ok(Claimed::Refused | Claimed::Missing) => CodeCheck::Refused,
+            Ok(Claimed::ClientLimited(_)) => CodeCheck::Limited,
             Err(_) => CodeCheck::Failed,
         };
         self.metrics.codes.checked(claim.site, claim.slot.as_str(), outcome);

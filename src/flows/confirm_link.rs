@@ -186,8 +186,8 @@ impl Flows {
         };
         // The name of a secret is nobody's address.
         let witness = self.witness(By::visitor(&ask.visitor), None);
-        let claim = self.claim_secret(site, slot, code.as_bytes(), &witness).await?;
-        let claim = claim.ok_or(ExchangeError::Unknown)?;
+        let claim = self.claim_secret(site, slot, code.as_bytes(), &witness).await;
+        let claim = claim.map_err(VerifyCodeError::from)?.ok_or(ExchangeError::Unknown)?;
         let context = self.open_context::<AuthCodeContext>(site, slot, &claim);
         let (end, reason, error) = match context {
             Ok(context) if context.expires_at <= self.clock.now() => {

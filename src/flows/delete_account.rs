@@ -104,7 +104,8 @@ impl Flows {
             return Err(VerifyCodeError::Rejected.into());
         };
         let typed = TypedCode { site, slot: Slot::DeleteAccount, email, browser: None, code, by };
-        let claim = self.claim_code(&typed).await?.ok_or(VerifyCodeError::Rejected)?;
+        let claim = self.claim_code(&typed).await.map_err(VerifyCodeError::from)?;
+        let claim = claim.ok_or(VerifyCodeError::Rejected)?;
         let deleted = self.delete_claimed(&ask, &claim).await;
         match &deleted {
             Ok(()) => self.end_claim(&claim, ClaimEnd::Spent).await,

@@ -42,6 +42,12 @@ impl Flows {
                             "records of mails could not be swept"
                         );
                     }
+                    if let Err(error) = flows.db.sweep_wrong_guesses().await {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "old wrong guesses could not be swept"
+                        );
+                    }
                     match flows.db.sweep().await {
                         Ok(0) => {}
                         Ok(sessions) => tracing::info!(sessions, "removed sessions that ended long ago"),

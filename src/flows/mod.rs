@@ -122,6 +122,8 @@ pub struct Flows {
     pub clock: Clock,
     /// Life of a code: what the mail says.
     pub code_life: Duration,
+    /// Wrong guesses at an address in thirty days before it gets long codes.
+    pub wrong_per_month: u32,
     /// Least time between two codes: what the page counts down.
     pub send_gap: Duration,
     /// Whether administrators may take codes and links of accounts into their own hands.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::audit::By;
 use super::change_email::EmailChangeContext;
-use super::claims::{Telling, TypedCode, right};
+use super::claims::{ClaimError, Telling, TypedCode, right};
 use super::library::{LibraryMail, OutboxJob};
 use super::{Flows, OpenedSession, Presented, SignedIn, VerifyCodeError, Visitor};
 use crate::domain::{EmailAddress, SignInCode, Site, Slot, UserId};
@@ -75,12 +75,12 @@ impl Flows {
         let found = match &ask.presented {
             Presented::Code(_, None) => {
                 self.note_malformed(&ask.site, &ask.visitor);
-                None
+                Ok(None)
             }
-            Presented::Code(email, Some(code)) => self.claim_either(&ask.site, email, code, by).await?,
-            Presented::Link(text) => self.claim_link(&ask.site, &CHANGES, text, &ask.visitor).await?,
+            Presented::Code(email, Some(code)) => self.claim_either(&ask.site, email, code, by).await,
+            Presented::Link(text) => self.claim_link(&ask.site, &CHANGES, text, &ask.visitor).await,
         };
-        let (slot, claim) = found.ok_or(VerifyCodeError::Rejected)?;
+        let (slot, claim) = found.map_err(VerifyCodeError::from)?.ok_or(VerifyCodeError::Rejected)?;
         let proven = self.prove_claimed(&ask, slot, &claim).await;
         let (end, reason, error) = match proven {
             Ok((ProvenEmail::First, _)) => {
@@ -121,7 +121,7 @@ impl Flows {
         email: &EmailAddress,
         code: &SignInCode,
         by: By<'_>,
-    ) -> Result<Option<(Slot, Claim)>, PortError> {
+    ) -> Result<Option<(Slot, Claim)>, ClaimError> {
         let [first, second] = CHANGES;
         let typed = |slot| TypedCode { site, slot, email, browser: None, code, by };
         // One answer is one event: a refusal is told by the first of the two that has something to refuse.
@@ -129,8 +129,10 @@ impl Flows {
             Claimed::Claim(claim) => return Ok(Some((first, claim))),
             Claimed::Missing => Telling::Always,
             Claimed::Refused => Telling::Never,
+            Claimed::ClientLimited(wait) => return Err(ClaimError::ClientLimited(wait)),
         };
-        Ok(right(self.claim_typed(&typed(second), telling).await?).map(|claim| (second, claim)))
+        let claim = right(self.claim_typed(&typed(second), telling).await?)?;
+        Ok(claim.map(|claim| (second, claim)))
     }
 
     async fn prove_claimed(

@@ -49,6 +49,9 @@ pub enum RequestCodeError {
     /// The site has sent its mails for this hour.
     #[error("the site has sent its mails for this hour")]
     SiteBudget(Duration),
+    /// The mail host has had its mails for this hour.
+    #[error("the mail host has had its mails for this hour")]
+    HostBudget(Duration),
     /// No account, and the person did not ask for one. Only where the site reveals that.
     #[error("there is no account, and none was asked for")]
     NoAccount,

@@ -11,7 +11,9 @@ use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
 use crate::domain::{BrowserId, ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, Slot};
 use crate::ports::PortError;
-use crate::ports::codes::{CountSend, Issue, IssueCode, Issued};
+use crate::ports::codes::{CountSend, Issue, IssueCode, Issued, Witness};
+use crate::ports::limits::Act;
+use crate::ports::refusals::Refusal;
 use crate::telemetry::{CodeIssue, Limit};
 
 /// A code to be sent.
@@ -57,13 +59,11 @@ impl Flows {
             self.seal(Sealed::MailJob, "", &job)
         };
         let mac = |code: &SignInCode| self.keys.code_mac(&site.id, slot, email, new.browser.as_ref(), code);
+        let witness = self.witness(new.by, Some(email));
         let issued = self
             .codes
             .issue(&IssueCode {
-                address,
-                site: &site.id,
-                slot,
-                site_mails_per_hour: site.mails_per_hour,
+                send: self.sending(site, email, slot, Some(new.by), Some(&witness)),
                 challenge,
                 short_mac: &mac(&short),
                 long_mac: &mac(&long),
@@ -72,10 +72,10 @@ impl Flows {
                 short_job: &job(&short)?,
                 long_job: &job(&long)?,
                 how: new.how,
-                witness: Some(&self.witness(new.by, Some(email))),
+                stop_mac: "",
             })
             .await;
-        self.count_issued(site, slot, &issued);
+        self.count_issued(site, slot, Some(new.by), &issued);
         refusal(issued?)
     }
 
@@ -89,19 +89,33 @@ impl Flows {
         by: Option<By<'_>>,
     ) -> Result<(), RequestCodeError> {
         let witness = by.map(|by| self.witness(by, Some(email)));
-        let send = CountSend {
-            address: self.keys.address_tag(email),
-            site: &site.id,
-            slot,
-            site_mails_per_hour: site.mails_per_hour,
-            witness: witness.as_ref(),
-        };
-        let issued = self.codes.count_send(&send).await;
-        self.count_issued(site, slot, &issued);
+        let issued = self.codes.count_send(&self.sending(site, email, slot, by, witness.as_ref())).await;
+        self.count_issued(site, slot, by, &issued);
         refusal(issued?)
     }
 
-    fn count_issued(&self, site: &Site, slot: Slot, issued: &Result<Issued, PortError>) {
+    /// A sending, as limits count it. A client counts where one asks.
+    fn sending<'a>(
+        &self,
+        site: &'a Site,
+        email: &EmailAddress,
+        slot: Slot,
+        by: Option<By<'_>>,
+        witness: Option<&'a Witness<'a>>,
+    ) -> CountSend<'a> {
+        CountSend {
+            address: self.keys.address_tag(email),
+            device: None,
+            site: &site.id,
+            slot,
+            site_mails_per_hour: site.mails_per_hour,
+            host: self.keys.mail_host_tag(email.domain()),
+            client: by.map(|by| self.client_tags(by.visitor.ip)),
+            witness,
+        }
+    }
+
+    fn count_issued(&self, site: &Site, slot: Slot, by: Option<By<'_>>, issued: &Result<Issued, PortError>) {
         let (outcome, limit) = match issued {
             Ok(Issued::Queued(CodeKind::Short)) => (CodeIssue::Short, None),
             Ok(Issued::Queued(CodeKind::Long)) => (CodeIssue::Long, Some(Limit::AddressGuesses)),
@@ -109,11 +123,16 @@ impl Flows {
             Ok(Issued::NothingToReplace) => (CodeIssue::Nothing, None),
             Ok(Issued::TooSoon(_)) => (CodeIssue::TooSoon, Some(Limit::AddressMails)),
             Ok(Issued::SiteBudget(_)) => (CodeIssue::SiteBudget, Some(Limit::SiteMails)),
+            Ok(Issued::HostBudget(_)) => (CodeIssue::HostBudget, Some(Limit::HostMails)),
+            Ok(Issued::ClientLimited(_)) => (CodeIssue::Client, Some(Limit::NetworkSends)),
             Err(_) => (CodeIssue::Failed, None),
         };
         self.metrics.codes.issued(&site.id, slot.as_str(), outcome);
         if let Some(limit) = limit {
             self.metrics.limits.hit(limit);
+        }
+        if let (Some(by), Ok(Issued::ClientLimited(_))) = (by, issued) {
+            self.refusals.count(Refusal::Limited(Act::RequestCode), &site.id, by.visitor.ip);
         }
     }
 }
@@ -128,5 +147,7 @@ fn refusal(issued: Issued) -> Result<(), RequestCodeError> {
         Issued::Queued(_) | Issued::Counted | Issued::NothingToReplace => Ok(()),
         Issued::TooSoon(wait) => Err(RequestCodeError::TooSoon(wait)),
         Issued::SiteBudget(wait) => Err(RequestCodeError::SiteBudget(wait)),
+        Issued::HostBudget(wait) => Err(RequestCodeError::HostBudget(wait)),
+        Issued::ClientLimited(wait) => Err(RequestCodeError::ClientLimited(wait)),
     }
 }

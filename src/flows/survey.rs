@@ -21,6 +21,8 @@ pub struct Survey {
     pub code_store_is_ours: bool,
     /// How the last mail went, if there was one.
     pub mail_server: Option<bool>,
+    /// Whether wrong guesses over all addresses are too many, if the store says.
+    pub guessing_tripped: Option<bool>,
     /// Mails with codes, if the store says: how many, and how old the oldest is.
     pub codes_queue: Option<(u64, Duration)>,
     /// Mails in the outbox, if the database says.
@@ -80,14 +82,19 @@ impl Flows {
                 Some(_) => patiently("mail queue", self.codes.queue()).await,
                 None => None,
             };
-            (answered, queue)
+            let tripped = match answered {
+                Some(_) => patiently("wrong guesses", self.codes.is_tripped()).await,
+                None => None,
+            };
+            (answered, queue, tripped)
         };
-        let ((database, outbox), (code_store, codes_queue)) = tokio::join!(database, code_store);
+        let ((database, outbox), (code_store, codes_queue, tripped)) = tokio::join!(database, code_store);
         let survey = Survey {
             database,
             code_store,
             code_store_is_ours: !self.codes.outlive_process(),
             mail_server: self.metrics.mail.server_is_up(),
+            guessing_tripped: tripped.map(|(tripped, _)| tripped),
             codes_queue: codes_queue.map(|(queue, _)| (queue.depth, queue.oldest_age)),
             outbox: outbox.map(|((depth, age_secs), _)| {
                 let age = Duration::try_from_secs_f64(age_secs).unwrap_or_default();
@@ -124,6 +131,10 @@ impl Flows {
         standing.connections(most, open, in_use, waited_for);
         for keys in &survey.keys {
             standing.keys(&keys.site, keys.can_sign, keys.active_for, keys.published);
+        }
+        // As it was, where the store cannot say.
+        if let Some(tripped) = survey.guessing_tripped {
+            standing.tripped(tripped);
         }
         standing.draining(survey.draining);
     }

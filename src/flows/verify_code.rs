@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::audit::By;
-use super::claims::TypedCode;
+use super::claims::{ClaimError, TypedCode};
 use super::sealed::ChallengeContext;
 use super::{Flows, OpenedSession, SignedIn, Visitor};
 use crate::domain::{BrowserId, ChallengeId, EmailAddress, Locale, SignInCode, Site, Slot, UserMetadata};
@@ -94,6 +94,15 @@ pub enum VerifyCodeError {
     /// A dependency failed; the proof still works.
     #[error("a dependency failed")]
     Unavailable(#[from] PortError),
+}
+
+impl From<ClaimError> for VerifyCodeError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::ClientLimited(wait) => Self::ClientLimited(wait),
+            ClaimError::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
 }
 
 /// A proof that was found right: what was kept with it, and which accounts it may open.

@@ -134,7 +134,7 @@ impl From<RequestCodeError> for Problem {
                     format!("For security purposes, you can only request this after {seconds} seconds.");
                 Self::too_many("over_email_send_rate_limit", wait, message)
             }
-            RequestCodeError::SiteBudget(wait) => {
+            RequestCodeError::SiteBudget(wait) | RequestCodeError::HostBudget(wait) => {
                 Self::too_many("over_email_send_rate_limit", wait, "email rate limit exceeded".to_owned())
             }
             RequestCodeError::NoAccount => unprocessable("otp_disabled", "Signups not allowed for otp"),

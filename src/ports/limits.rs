@@ -4,15 +4,18 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use ipnet::IpNet;
 
+use crate::domain::{SharedNetworks, client_line};
 use crate::telemetry::{Limit, LimitCounts};
 
 /// The limits; each is a number of requests in the window.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ClientLimits {
     /// The window.
     pub window: Duration,
@@ -22,6 +25,8 @@ pub struct ClientLimits {
     pub verifies: NonZeroU32,
     /// Refreshes.
     pub refreshes: NonZeroU32,
+    /// Where clients may do more.
+    pub networks: SharedNetworks,
 }
 
 /// What a client is about to do.
@@ -47,12 +52,18 @@ impl Act {
     }
 }
 
+/// A bucket for each share of each client: who may do several times the usual has as many.
+type Shares = DefaultKeyedRateLimiter<(IpNet, u32)>;
+
 /// Counts what each client does.
 #[derive(Debug)]
 pub struct Limits {
-    code_requests: DefaultKeyedRateLimiter<IpAddr>,
-    verifies: DefaultKeyedRateLimiter<IpAddr>,
-    refreshes: DefaultKeyedRateLimiter<IpAddr>,
+    code_requests: Shares,
+    verifies: Shares,
+    refreshes: Shares,
+    networks: SharedNetworks,
+    /// Counts acts, to go around the shares of those who have several.
+    turn: AtomicU32,
     clock: DefaultClock,
     counts: LimitCounts,
 }
@@ -73,6 +84,8 @@ impl Limits {
             code_requests: limiter(limits.code_requests),
             verifies: limiter(limits.verifies),
             refreshes: limiter(limits.refreshes),
+            networks: limits.networks.clone(),
+            turn: AtomicU32::default(),
             clock: DefaultClock::default(),
             counts,
         }
@@ -88,7 +101,11 @@ impl Limits {
             Act::Verify => (&self.verifies, Limit::ClientVerifies),
             Act::Refresh => (&self.refreshes, Limit::ClientRefreshes),
         };
-        limiter.check_key(&network(client)).map_err(|refused| {
+        let share = match self.networks.times(client) {
+            1 => 0,
+            times => self.turn.fetch_add(1, Ordering::Relaxed) % times,
+        };
+        limiter.check_key(&(client_line(client), share)).map_err(|refused| {
             self.counts.hit(limit);
             refused.wait_time_from(self.clock.now())
         })
@@ -101,13 +118,11 @@ impl Limits {
             limiter.shrink_to_fit();
         }
     }
-}
 
-/// What counts as one client: an IPv4 address, or an IPv6 /64, which is what one line is given (RFC 6177 §2).
-pub(super) fn network(client: IpAddr) -> IpAddr {
-    match client.to_canonical() {
-        v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
+    /// How many times the usual number a client may do.
+    #[must_use]
+    pub fn times(&self, client: IpAddr) -> u32 {
+        self.networks.times(client)
     }
 }
 
@@ -122,6 +137,7 @@ mod tests {
             code_requests: number,
             verifies: number,
             refreshes: number,
+            networks: SharedNetworks::new(vec![("198.51.100.0/24".parse().unwrap(), 2)]),
         };
         Limits::new(&limits, LimitCounts::default())
     }
@@ -137,6 +153,16 @@ mod tests {
         assert!(wait > Duration::from_secs(90) && wait <= Duration::from_secs(100), "{wait:?}");
         assert_eq!(limits.count(Act::Verify, other), Ok(()));
         assert_eq!(limits.count(Act::Refresh, one), Ok(()), "each act has its own count");
+    }
+
+    #[test]
+    fn a_client_of_a_shared_network_gets_its_number_several_times() {
+        let limits = limits(3);
+        let client = "198.51.100.7".parse().unwrap();
+        for _ in 0..6 {
+            assert_eq!(limits.count(Act::Verify, client), Ok(()));
+        }
+        assert!(limits.count(Act::Verify, client).is_err());
     }
 
     #[test]

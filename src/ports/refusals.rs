@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::limits::{Act, network};
-use crate::domain::{ActorKind, AuditAction, AuditEvent};
+use super::limits::Act;
+use crate::domain::{ActorKind, AuditAction, AuditEvent, client_line};
 
 /// Kinds, sites and clients told apart in a minute; what comes then is counted without its client.
 const MOST_TOLD_APART: usize = 10_000;
@@ -44,7 +44,7 @@ impl Refusals {
     /// Counts a refusal.
     pub fn count(&self, refusal: Refusal, site: &str, client: IpAddr) {
         let mut held = self.lock();
-        let key = (refusal, site.to_owned(), Some(network(client)));
+        let key = (refusal, site.to_owned(), Some(client_line(client).addr()));
         let is_new = !held.counts.contains_key(&key);
         let key = if is_new && held.counts.len() >= MOST_TOLD_APART { (key.0, key.1, None) } else { key };
         *held.counts.entry(key).or_default() += 1;

@@ -317,6 +317,7 @@ pub struct Standing {
     pub(super) key_age: Family<OfSite, Gauge<f64, AtomicU64>>,
     pub(super) keys_published: Family<OfSite, Gauge>,
     pub(super) draining: Gauge,
+    pub(super) tripped: Gauge,
 }
 
 impl Standing {
@@ -358,6 +359,11 @@ impl Standing {
             None => drop(self.key_age.remove(&label)),
         }
         self.keys_published.get_or_create(&label).set(i64::try_from(published).unwrap_or(i64::MAX));
+    }
+
+    /// Whether wrong guesses over all addresses are too many.
+    pub fn tripped(&self, tripped: bool) {
+        self.tripped.set(i64::from(tripped));
     }
 
     /// Whether the server is about to stop.

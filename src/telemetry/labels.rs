@@ -78,6 +78,10 @@ words! {
         TooSoon = "too_soon",
         /// The site has sent its mails for this hour.
         SiteBudget = "site_budget",
+        /// The mail host has had its mails for this hour.
+        HostBudget = "host_budget",
+        /// The client, or its network, has asked for its codes.
+        Client = "client",
         /// The code store did not do it.
         Failed = "failed",
     }
@@ -90,6 +94,8 @@ words! {
         Accepted = "accepted",
         /// Wrong, spent, expired or never issued.
         Refused = "refused",
+        /// The client, or its network, has presented too many that were wrong.
+        Limited = "limited",
         /// The code store did not answer.
         Failed = "failed",
     }
@@ -170,6 +176,12 @@ words! {
         AddressGuesses = "address_guesses",
         /// Mails of a site in an hour.
         SiteMails = "site_mails",
+        /// Mails to a mail host in an hour.
+        HostMails = "host_mails",
+        /// Codes asked for by a client or its network, at all replicas.
+        NetworkSends = "network_sends",
+        /// Wrong proofs of a client or its network, at all replicas.
+        NetworkWrong = "network_wrong",
     }
 }
 
@@ -188,6 +200,10 @@ words! {
         Current = "current",
         /// May a rare mail go out now?
         Once = "once",
+        /// Are wrong guesses too many?
+        Tripped = "tripped",
+        /// Bring back or mark wrong guesses that are remembered elsewhere.
+        Remember = "remember",
         /// Lift the limits of an address.
         Unlock = "unlock",
         /// Finish, renew or give back a mail.

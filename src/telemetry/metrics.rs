@@ -64,7 +64,13 @@ impl List {
         self.add("doorcode_http_requests_in_flight", "Requests being answered now", &http.in_flight);
     }
 
-    fn sign_ins(&mut self, codes: &CodeCounts, sessions: &SessionCounts, limits: &LimitCounts) {
+    fn sign_ins(
+        &mut self,
+        codes: &CodeCounts,
+        sessions: &SessionCounts,
+        limits: &LimitCounts,
+        standing: &Standing,
+    ) {
         self.add(
             "doorcode_codes_requested",
             "Codes asked for, by site, purpose and outcome: short and long ones went into the mail queue",
@@ -87,6 +93,11 @@ impl List {
         );
         self.add("doorcode_sessions_ended", "Sessions ended before their time, by reason", &sessions.ended);
         self.add("doorcode_limits_hit", "Requests that met a limit, by limit", &limits.hit);
+        self.add(
+            "doorcode_guessing_tripped",
+            "1 while wrong guesses over all addresses are so many that devices nobody knows get long codes, else 0",
+            &standing.tripped,
+        );
     }
 
     fn mail(&mut self, mail: &MailCounts, standing: &Standing) {
@@ -198,7 +209,7 @@ impl Metrics {
         let store = StoreCounts::new(failures);
         let standing = Standing::default();
         list.http(&http);
-        list.sign_ins(&codes, &sessions, &limits);
+        list.sign_ins(&codes, &sessions, &limits, &standing);
         list.mail(&mail, &standing);
         list.stores(&database, &store, &standing);
         list.keys(&standing);

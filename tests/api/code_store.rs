@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use doorcode::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, Slot};
+use doorcode::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, LimitTag, Slot};
 use doorcode::ports::clock::{Clock, ManualClock};
 use doorcode::ports::codes::{
     Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, Codes, CountSend, Issue, IssueCode, Issued, KeepProof,
-    MemoryCodes, Proof, RedisAddress, RedisCodes, RedisSettings, Witness,
+    KnownDeviceLimits, MemoryCodes, NetworkLimits, Proof, RedisAddress, RedisCodes, RedisSettings,
+    TripLimits, Witness,
 };
 use doorcode::telemetry::StoreCounts;
 
@@ -33,6 +34,21 @@ impl Store {
         self.issue_as((address, site, Slot::SignIn), mac, b"context", Issue::New).await
     }
 
+    #[expect(clippy::unused_self, reason = "reads as one with its neighbours")]
+    fn send<'a>(&self, address: AddressTag, site: &'a str, slot: Slot) -> CountSend<'a> {
+        let host = LimitTag([1; 16]);
+        CountSend {
+            address,
+            device: None,
+            site,
+            slot,
+            site_mails_per_hour: 100,
+            host,
+            client: None,
+            witness: None,
+        }
+    }
+
     async fn issue_as(
         &self,
         (address, site, slot): (AddressTag, &str, Slot),
@@ -42,19 +58,16 @@ impl Store {
     ) -> (ChallengeId, Issued) {
         let challenge = ChallengeId::new();
         let issue = IssueCode {
-            address,
-            site,
-            slot,
-            site_mails_per_hour: 100,
+            send: self.send(address, site, slot),
             challenge,
             short_mac: mac,
             long_mac: "long",
             link_mac: "link",
+            stop_mac: "stop",
             context,
             short_job: b"short job",
             long_job: b"long job",
             how,
-            witness: None,
         };
         (challenge, self.codes.issue(&issue).await.unwrap())
     }
@@ -64,10 +77,19 @@ impl Store {
     }
 
     async fn claim_in(&self, slot: Slot, site: &str, proof: Proof<'_>) -> Option<Claim> {
-        let claim = ClaimCode { address: ADA, site, slot, proof, witness: None, missing_is_no_news: false };
+        let claim = ClaimCode {
+            address: ADA,
+            device: None,
+            site,
+            slot,
+            proof,
+            client: None,
+            witness: None,
+            missing_is_no_news: false,
+        };
         match self.codes.claim(&claim).await.unwrap() {
             Claimed::Claim(claim) => Some(claim),
-            Claimed::Refused | Claimed::Missing => None,
+            Claimed::Refused | Claimed::Missing | Claimed::ClientLimited(_) => None,
         }
     }
 }
@@ -81,6 +103,16 @@ fn limits() -> CodeLimits {
         send_gap: Duration::from_secs(60),
         sends_per_hour: 5,
         sends_per_day: 10,
+        host_mails_per_hour: 1000,
+        networks: NetworkLimits {
+            client_sends_per_ten_minutes: 10,
+            client_sends_per_hour: 30,
+            network_sends_per_hour: 100,
+            client_wrong_per_ten_minutes: 20,
+            network_wrong_per_hour: 100,
+        },
+        trip: TripLimits { per_ten_minutes: 300, per_day: 2000 },
+        known: KnownDeviceLimits { sends_per_hour: 3, wrong_per_day: 10 },
         events_waiting: 100,
     }
 }
@@ -252,8 +284,7 @@ async fn t30_a_code_works_for_its_own_purpose_alone_and_leaves_the_others_be() {
 #[tokio::test]
 async fn limits_of_an_address_are_counted_over_all_purposes_and_a_sending_ahead_counts_once() {
     on_both(async |store| {
-        let send =
-            |slot| CountSend { address: ADA, site: "reader", slot, site_mails_per_hour: 100, witness: None };
+        let send = |slot| store.send(ADA, "reader", slot);
         let current = Slot::EmailChangeCurrent;
         assert_eq!(store.codes.count_send(&send(current)).await.unwrap(), Issued::Counted);
         let too_soon = store.codes.count_send(&send(current)).await.unwrap();
@@ -419,8 +450,8 @@ async fn every_key_in_redis_has_an_end_and_one_slot_an_operation() {
         let servers = services.keys_and_ends().await;
         let keys: Vec<_> = servers.iter().filter(|keys| !keys.is_empty()).collect();
         assert_eq!(keys.len(), 1, "on one server: {servers:?}");
-        // code, sends, wrong, lease, mails, mail, once
-        assert_eq!(keys[0].len(), 7, "{keys:?}");
+        // code, sends, wrong, lease, mails, host_mails, mail, once
+        assert_eq!(keys[0].len(), 8, "{keys:?}");
         for (key, left) in keys[0] {
             assert!(key.contains(&format!(":{{{partition}}}:")), "{key}");
             assert!(*left > 0, "{key} has no end");
@@ -498,9 +529,11 @@ async fn events_wait_up_to_their_number_and_how_many_found_no_room_is_an_event()
         };
         let guess = ClaimCode {
             address: ADA,
+            device: None,
             site: "reader",
             slot: Slot::SignIn,
             proof: Proof::Link("none"),
+            client: None,
             witness: Some(&witness),
             missing_is_no_news: false,
         };

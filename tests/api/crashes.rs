@@ -1,6 +1,5 @@
 //! What is left when something dies in the middle: of every fault, the same code opens one session, never two.
 
-use std::process::Command;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -10,8 +9,8 @@ use sqlx::{AssertSqlSafe, Connection};
 use super::support::Services;
 use super::support::app::{READER, text};
 use super::support::cluster::Cluster;
+use super::support::own::Own;
 use super::support::process::Process;
-use super::support::services::setting;
 
 const MASTER: (&str, &str) = ("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=");
 
@@ -96,38 +95,6 @@ async fn f04_a_code_that_comes_back_from_the_dead_is_refused_by_its_session() {
     app.verify(READER, "ada@example.org", &code).await.assert_problem(403, "otp_expired");
     assert_eq!(services.count("auth.sessions").await, 1);
     assert!(!services.keys().await.contains(&key), "the code is gone for good now");
-}
-
-/// A Redis server of a test's own, that it may stop.
-struct Own {
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Own {
-    fn new() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { folder: tempfile::tempdir().unwrap(), port }
-    }
-
-    fn start_redis(&self) -> std::process::Child {
-        Command::new(setting("DOORCODE_TEST_REDIS_SERVER"))
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .arg("--dir")
-            .arg(self.folder.path())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@
 
 mod support;
 
+mod abuse;
 mod admin;
 mod audit;
 mod bad_input;

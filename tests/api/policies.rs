@@ -83,6 +83,11 @@ auth.users
           insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
           update      -      -      -      -      -      -      -      -      -      -      -      -       -     10      -
           delete      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+auth.wrong_guesses
+          select      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          insert      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
+          update      -      -      -      -      -      -      -      -      -      -      -      -       -      -      -
+          delete      -      -      -      -      -      -      -      -      -      -      -      -       -      1      -
 public.libraries
           select      1      1      1      1      1      1      1      1      1      1      1      1       1      -      1
           insert      -      -      -      -      -      -      -      -      -      -      -      -       1      -      1
@@ -395,6 +400,17 @@ fn statements(library: Uuid, invitation: Uuid, bystander: Uuid) -> BTreeMap<&'st
             ],
         ),
         (
+            "auth.wrong_guesses",
+            [
+                "select * from auth.wrong_guesses".into(),
+                "insert into auth.wrong_guesses (id, address_tag, known, guessed_at)
+                 values (gen_random_uuid(), substring(sha256('x') for 16), false, now())"
+                    .into(),
+                "update auth.wrong_guesses set known = true".into(),
+                "delete from auth.wrong_guesses".into(),
+            ],
+        ),
+        (
             "auth.mail_outbox",
             [
                 "select * from auth.mail_outbox".into(),
@@ -433,6 +449,8 @@ async fn who_may_do_what_to_which_table() {
              insert into auth.mail_failures (site, mail, reason, address_tag, domain)
                  values ('x', 'x', 'refused', substring(sha256('x') for 16), 'x');
              insert into auth.mail_suppressions (address_tag, domain) values (substring(sha256('x') for 16), 'x');
+             insert into auth.wrong_guesses (id, address_tag, known, guessed_at)
+                 values (gen_random_uuid(), substring(sha256('x') for 16), false, now());
              insert into auth.service_keys (id, name, scope, sealed_hash) values ('{0}', 'x', 'read', sha256('x'));
              insert into auth.idempotency_keys (administrator, key, request_hash, answer) values ('{0}', 'x', 'x', 'x');
              insert into auth.imports (source) values (sha256('x'));

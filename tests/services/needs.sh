@@ -103,6 +103,17 @@ need_proxies() {
     export DOORCODE_TEST_NGINX DOORCODE_TEST_CADDY
 }
 
+# The load balancer in front of the replicas.
+need_haproxy() {
+    DOORCODE_TEST_HAPROXY=${DOORCODE_TEST_HAPROXY:-$(find_program haproxy || true)}
+    if [ -z "$DOORCODE_TEST_HAPROXY" ] && install_packages haproxy; then
+        DOORCODE_TEST_HAPROXY=$(find_program haproxy || true)
+    fi
+    [ -n "$DOORCODE_TEST_HAPROXY" ] ||
+        die "HAProxy is missing. Install it (Debian: apt-get install haproxy) and run this again."
+    export DOORCODE_TEST_HAPROXY
+}
+
 # need_python DIR PINS MODULE: a Python with the packages of the file PINS, among them MODULE. They are kept in DIR from
 # run to run. Sets FOUND_PYTHON, and FOUND_PYTHONPATH where this machine cannot make virtual environments.
 need_python() {

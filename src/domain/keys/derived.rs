@@ -3,7 +3,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, RandomizedNonceKey};
 use aws_lc_rs::{digest, hkdf, hmac};
 
-use super::{AddressTag, MAC_LENGTH, Sealed};
+use super::{AddressTag, LimitTag, MAC_LENGTH, Sealed};
 use crate::domain::{BrowserId, EmailAddress, ServiceKey, SessionId, SignInCode, Slot};
 
 /// The keys of one master secret.
@@ -16,6 +16,7 @@ pub(super) struct Derived {
     pub(super) forms: hmac::Key,
     pub(super) secrets: hmac::Key,
     pub(super) audit: hmac::Key,
+    pub(super) limits: hmac::Key,
     pub(super) mail_jobs: RandomizedNonceKey,
     pub(super) challenges: RandomizedNonceKey,
     pub(super) signing_keys: RandomizedNonceKey,
@@ -49,6 +50,7 @@ impl Derived {
             forms: signing("form mac"),
             secrets: signing("secret tag"),
             audit: signing("audit chain"),
+            limits: signing("limit tag"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),
@@ -84,6 +86,10 @@ pub(super) fn code_text(
 
 pub(super) fn tag(keys: &Derived, email: &EmailAddress) -> AddressTag {
     AddressTag(truncated(&mac(&keys.addresses, &[email.as_str().as_bytes()])))
+}
+
+pub(super) fn limit_name(keys: &Derived, kind: &str, what: &str) -> LimitTag {
+    LimitTag(truncated(&mac(&keys.limits, &[kind.as_bytes(), what.as_bytes()])))
 }
 
 pub(super) fn link_text(keys: &Derived, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {

@@ -131,7 +131,11 @@ impl Flows {
     pub async fn unlock_account(&self, caller: &AdminCaller, id: UserId) -> Result<(), AdminError> {
         let mut tx = self.db.begin_creation().await?;
         let email = tx.note_unlock(&caller.actor(), id).await?.ok_or(ActError::Missing)?;
-        self.codes.unlock(self.keys.address_tag(&email)).await?;
+        let names: Vec<_> = self.keys.address_tags(&email).collect();
+        tx.forget_wrong_guesses(&names).await?;
+        for name in names {
+            self.codes.unlock(name).await?;
+        }
         Ok(tx.commit().await?)
     }
 

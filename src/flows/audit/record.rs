@@ -25,6 +25,7 @@ impl Flows {
     async fn record_some(&self, partition: u16) -> Result<usize, PortError> {
         let taken = self.codes.take_events(partition).await?;
         self.db.record_events(&taken.events).await?;
+        self.remember_guesses(&taken.events).await?;
         self.codes.events_done(&taken).await?;
         Ok(taken.events.len())
     }

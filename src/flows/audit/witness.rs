@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::domain::{EmailAddress, SessionId, Site, UserId};
+use crate::domain::{EmailAddress, SessionId, Site, UserId, client_line, client_network};
 use crate::flows::{Flows, Visitor};
-use crate::ports::codes::Witness;
+use crate::ports::codes::{ClientTags, Witness};
 use crate::ports::limits::Act;
 use crate::ports::refusals::Refusal;
 
@@ -33,6 +33,15 @@ impl Flows {
             caller: by.caller,
             address: email.map(|email| self.keys.address_tag(email)),
             domain: email.map(EmailAddress::domain),
+        }
+    }
+
+    /// A client, as the limits know it that all replicas share.
+    pub(in crate::flows) fn client_tags(&self, client: IpAddr) -> ClientTags {
+        ClientTags {
+            line: self.keys.network_tag(&client_line(client)),
+            network: self.keys.network_tag(&client_network(client)),
+            times: self.limits.times(client),
         }
     }
 

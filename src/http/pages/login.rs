@@ -198,7 +198,7 @@ pub(super) fn refused(error: RequestCodeError) -> Result<(Problem, Notice), Prob
             Notice::error("client_limited").with("seconds", seconds(wait))
         }
         RequestCodeError::TooSoon(wait) => Notice::error("too_soon").with("seconds", seconds(wait)),
-        RequestCodeError::SiteBudget(_) => Notice::error("site_budget"),
+        RequestCodeError::SiteBudget(_) | RequestCodeError::HostBudget(_) => Notice::error("site_budget"),
         RequestCodeError::NoAccount | RequestCodeError::SignUpClosed => Notice::error("no_account"),
         RequestCodeError::Unavailable(_) => Notice::error("mail_down"),
     };

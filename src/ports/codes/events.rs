@@ -85,8 +85,8 @@ impl About {
         if let Some(word) = word {
             self.details.insert(word.to_owned(), outcome.into());
         }
-        let is_ours = action == AuditAction::AuditEventsDropped;
-        if is_ours {
+        let is_ours = matches!(action, AuditAction::AuditEventsDropped | AuditAction::GuessingTripped);
+        if action == AuditAction::AuditEventsDropped {
             self.details.insert("count".to_owned(), outcome.parse::<u64>().unwrap_or(0).into());
         }
         AuditEvent {

@@ -1,22 +1,28 @@
 -- Issues a code: limits, the code's keyed hash, and the mail that carries it, all or nothing.
 --
--- KEYS  1 challenge (hash)   2 sends of the address (list)   3 wrong guesses of the address (list)
---       4 mail queue (stream)   5 mails of the site this hour (counter)   and those of audit.lua
+-- KEYS  1 challenge (hash)   2 sends of the address (list)   3 wrong guesses of the address, or of its known devices (list)
+--       4 mail queue (stream)   5 mails of the site this hour (counter)   6 mails to the mail host this hour (counter)
+--       7, 8 sends of the client and of its network (lists)   9 wrong guesses of all addresses (list)
+--       10 the address cools down   11 sends in reserve (list)   12 the address has spent its month's guesses
+--       and those of audit.lua
 -- ARGV  1 'new', 'replacement': only in place of a code that still waits, whose context is kept,
 --         'count': the limits are counted and nothing is issued, or 'counted': they were
 --       2 site and purpose   3 gap in ms   4 sends an hour   5 sends a day   6 wrong guesses a day
---       7 mails of the site an hour   8 life in ms
---       9 challenge id   10 hash of the short code   11 hash of the long code   12 hash of the link
---       13 sealed context   14 mail job with the short code   15 mail job with the long code
+--       7 mails of the site an hour   8 mails to the mail host an hour
+--       9 sends of a client in ten minutes, 0: no client counts   10 in an hour   11 of a network in an hour
+--       12 wrong guesses of all addresses in ten minutes   13 in a day
+--       14 sends in reserve an hour, 0: the device is unknown   15 life in ms
+--       16 challenge id   17 hash of the short code   18 hash of the long code   19 hash of the link
+--       20 hash of the secret that ends it   21 sealed context   22 mail job with the short code
+--       23 mail job with the long code
 --       and those of audit.lua
---
--- Lists hold the time of each event, so that every limit is exact at any moment and every key can expire.
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local hour, day = 3600000, 86400000
+local reserve = tonumber(ARGV[14])
+local is_known = reserve > 0
 
-local context = ARGV[13]
+local context = ARGV[21]
 if ARGV[1] == 'replacement' then
     context = redis.call('HGET', KEYS[1], 'context')
     if not context then
@@ -26,8 +32,25 @@ if ARGV[1] == 'replacement' then
 end
 
 if ARGV[1] ~= 'counted' then
+    local client, network = tonumber(ARGV[10]), tonumber(ARGV[11])
+    local counts_client = ARGV[9] ~= '0'
+    if counts_client then
+        local wait = math.max(
+            wait_of(KEYS[7], tonumber(ARGV[9]), ten_minutes, now),
+            wait_of(KEYS[7], client, hour, now),
+            wait_of(KEYS[8], network, hour, now))
+        if wait > 0 then
+            return {'client', wait}
+        end
+    end
+    -- Its owner did not ask for the mails of before.
+    if not is_known and redis.call('EXISTS', KEYS[10]) == 1 then
+        note(now, 'code_limited', 'cooling')
+        return {'too_soon', math.max(redis.call('PTTL', KEYS[10]), 1000)}
+    end
+
     local in_hour, in_day, first_in_hour, first_in_day = 0, 0, nil, nil
-    local wait = 0
+    local wait, from_reserve = 0, false
     for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
         local at, what = string.match(entry, '^(%d+):(.*)$')
         at = tonumber(at)
@@ -49,21 +72,38 @@ if ARGV[1] ~= 'counted' then
     if in_day >= tonumber(ARGV[5]) then
         wait = math.max(wait, first_in_day + day - now)
     end
+    -- Strangers may have used up the mails of the address, and the gap: a known device has some that only it can use.
+    if wait > 0 and is_known then
+        from_reserve = true
+        wait = math.max(
+            wait_of(KEYS[11], 1, tonumber(ARGV[3]), now),
+            wait_of(KEYS[11], reserve, hour, now))
+    end
     if wait > 0 then
         note(now, 'code_limited', 'address')
         return {'too_soon', wait}
     end
-    if tonumber(redis.call('GET', KEYS[5]) or '0') >= tonumber(ARGV[7]) then
-        note(now, 'code_limited', 'site')
-        return {'site_budget', math.max(redis.call('PTTL', KEYS[5]), 1000)}
+    for place, name in ipairs({'site', 'host'}) do
+        local budget = KEYS[4 + place]
+        if tonumber(redis.call('GET', budget) or '0') >= tonumber(ARGV[6 + place]) then
+            note(now, 'code_limited', name)
+            return {name .. '_budget', math.max(redis.call('PTTL', budget), 1000)}
+        end
     end
 
-    redis.call('RPUSH', KEYS[2], now .. ':' .. ARGV[2])
-    redis.call('LTRIM', KEYS[2], -tonumber(ARGV[5]), -1)
-    redis.call('PEXPIRE', KEYS[2], day)
-
-    if redis.call('INCR', KEYS[5]) == 1 then
-        redis.call('PEXPIRE', KEYS[5], hour)
+    if from_reserve then
+        count(KEYS[11], reserve, hour, now)
+    else
+        count(KEYS[2], tonumber(ARGV[5]), day, now .. ':' .. ARGV[2])
+    end
+    if counts_client then
+        count(KEYS[7], client, hour, now)
+        count(KEYS[8], network, hour, now)
+    end
+    for _, budget in ipairs({KEYS[5], KEYS[6]}) do
+        if redis.call('INCR', budget) == 1 then
+            redis.call('PEXPIRE', budget, hour)
+        end
     end
 
     if ARGV[1] == 'count' then
@@ -71,22 +111,18 @@ if ARGV[1] ~= 'counted' then
     end
 end
 
-local wrong = 0
-for _, at in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
-    if tonumber(at) > now - day then
-        wrong = wrong + 1
-    end
-end
-local long = wrong >= tonumber(ARGV[6])
+local long = wait_of(KEYS[3], tonumber(ARGV[6]), day, now) > 0
+    or redis.call('EXISTS', KEYS[12]) == 1
+    or not is_known and is_tripped(KEYS[9], tonumber(ARGV[12]), tonumber(ARGV[13]), now)
 
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1],
-    'id', ARGV[9], 'kind', long and 'long' or 'short', 'mac', long and ARGV[11] or ARGV[10],
-    'link', ARGV[12], 'context', context, 'tries', 0)
-redis.call('PEXPIRE', KEYS[1], ARGV[8])
+    'id', ARGV[16], 'kind', long and 'long' or 'short', 'mac', long and ARGV[18] or ARGV[17],
+    'link', ARGV[19], 'stop', ARGV[20], 'context', context, 'tries', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[15])
 
-redis.call('XADD', KEYS[4], '*', 'job', long and ARGV[15] or ARGV[14])
+redis.call('XADD', KEYS[4], '*', 'job', long and ARGV[23] or ARGV[22])
 -- The newest job dies with its code, so the queue may go a little later.
-redis.call('PEXPIRE', KEYS[4], 2 * tonumber(ARGV[8]))
+redis.call('PEXPIRE', KEYS[4], 2 * tonumber(ARGV[15]))
 note(now, 'code_asked', long and 'long' or 'short')
 return {long and 'long' or 'short', 0}

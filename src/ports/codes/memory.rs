@@ -3,8 +3,12 @@
 //! What it holds is gone at a stop, codes and their mails alike; production refuses it.
 
 mod events;
+mod guesses;
+mod windows;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,12 +16,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::windows::{DAY, HOUR, TEN_MINUTES, Times};
 use super::{
-    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
-    QueueLook, QueueStanding, QueuedMail, Witness,
+    Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
+    KeepProof, NetworkLimits, Proof, QueueLook, QueueStanding, QueuedMail, Witness,
 };
-use crate::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, Slot};
+use crate::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, LimitTag, Slot};
 use crate::ports::clock::Clock;
+use crate::ports::codes::events::About;
 
 /// How long a worker waits for the next mail before it looks around.
 const MAIL_WAIT: Duration = Duration::from_secs(2);
@@ -35,8 +41,22 @@ pub struct MemoryCodes {
 struct Held {
     challenges: HashMap<Key, Challenge>,
     sends: HashMap<AddressTag, VecDeque<(DateTime<Utc>, String, Slot)>>,
-    wrong: HashMap<AddressTag, VecDeque<DateTime<Utc>>>,
+    /// Sends in reserve of an address's known devices.
+    reserve: HashMap<AddressTag, Times>,
+    /// Wrong guesses at an address, by devices that nobody knows, or by those that somebody does.
+    wrong: HashMap<(AddressTag, bool), Times>,
+    /// Until when an address has used up its wrong guesses of thirty days.
+    spent: HashMap<AddressTag, DateTime<Utc>>,
+    /// Guesses of before this process have been brought back.
+    has_remembered: bool,
+    /// Wrong guesses at all addresses.
+    guesses: Times,
+    /// Until when they were told to be too many.
+    tripped_until: Option<DateTime<Utc>>,
+    client_sends: HashMap<LimitTag, Times>,
+    client_wrong: HashMap<LimitTag, Times>,
     site_mails: HashMap<String, (DateTime<Utc>, u32)>,
+    host_mails: HashMap<LimitTag, (DateTime<Utc>, u32)>,
     once: HashMap<(AddressTag, String), DateTime<Utc>>,
     mail: VecDeque<QueuedMail>,
     events: events::Events,
@@ -58,15 +78,24 @@ struct Challenge {
     link_mac: String,
     context: Vec<u8>,
     tries: u32,
+    /// When it was guessed at wrongly.
+    wrong_at: Vec<DateTime<Utc>>,
     expires_at: DateTime<Utc>,
     lease: Option<(Uuid, DateTime<Utc>)>,
 }
 
 /// Why a claim is refused where there is nothing to be right about.
 const NONE_WAITING: &str = "none_waiting";
+/// Why a claim is refused where nothing is compared.
+const IN_USE: &str = "in_use";
 
-const HOUR: TimeDelta = TimeDelta::hours(1);
-const DAY: TimeDelta = TimeDelta::days(1);
+/// Why a claim came to nothing.
+enum Refused {
+    /// The client has presented too many that were wrong.
+    Client(Duration),
+    /// In the word of the record.
+    For(&'static str),
+}
 
 impl MemoryCodes {
     /// An empty store.
@@ -83,18 +112,18 @@ impl MemoryCodes {
         let told = match issued {
             Issued::Queued(kind) => Some((AuditAction::CodeAsked, kind.as_str())),
             Issued::NothingToReplace => Some((AuditAction::CodeNotWaiting, "")),
-            Issued::TooSoon(_) => Some((AuditAction::CodeLimited, "address")),
-            Issued::SiteBudget(_) => Some((AuditAction::CodeLimited, "site")),
-            Issued::Counted => None,
+            refused => limit_of(refused).map(|limit| (AuditAction::CodeLimited, limit)),
         };
         if let Some((action, outcome)) = told {
-            self.note(&mut held, issue.witness, (issue.site, issue.slot), action, outcome);
+            let send = &issue.send;
+            self.note(&mut held, send.witness, (send.site, send.slot), action, outcome);
         }
         issued
     }
 
     fn issue_now(&self, held: &mut Held, issue: &IssueCode<'_>, now: DateTime<Utc>) -> Issued {
-        let key = (issue.address, issue.site.to_owned(), issue.slot);
+        let send = &issue.send;
+        let key = (send.place(), send.site.to_owned(), send.slot);
         let waiting = held.challenges.get(&key).filter(|challenge| challenge.expires_at > now);
         let context = match (issue.how, waiting) {
             (Issue::Replacement, None) => return Issued::NothingToReplace,
@@ -102,19 +131,14 @@ impl MemoryCodes {
             (Issue::New | Issue::Counted, _) => issue.context.to_vec(),
         };
         if issue.how != Issue::Counted {
-            let send = CountSend {
-                address: issue.address,
-                site: issue.site,
-                slot: issue.slot,
-                site_mails_per_hour: issue.site_mails_per_hour,
-                witness: None,
-            };
-            match self.count(held, &send, now) {
+            match self.count(held, send, now) {
                 Issued::Counted => {}
                 refused => return refused,
             }
         }
-        let long = held.wrong_in_day(issue.address, now) >= self.limits.wrong_per_day as usize;
+        let is_known = send.device.is_some();
+        let long = self.wrong_are_spent(held, send.address, is_known, now)
+            || !is_known && self.guesses_are_too_many(held, now);
         let kind = if long { CodeKind::Long } else { CodeKind::Short };
         let (mac, job) =
             if long { (issue.long_mac, issue.long_job) } else { (issue.short_mac, issue.short_job) };
@@ -129,6 +153,7 @@ impl MemoryCodes {
                 link_mac: issue.link_mac.to_owned(),
                 context,
                 tries: 0,
+                wrong_at: Vec::new(),
                 expires_at: now + self.limits.life,
                 lease,
             },
@@ -146,11 +171,7 @@ impl MemoryCodes {
         let mut held = self.lock();
         held.sweep(now);
         let counted = self.count(&mut held, send, now);
-        let limit = match counted {
-            Issued::TooSoon(_) => Some("address"),
-            Issued::SiteBudget(_) => Some("site"),
-            _ => None,
-        };
+        let limit = limit_of(counted);
         if let Some(limit) = limit {
             self.note(&mut held, send.witness, (send.site, send.slot), AuditAction::CodeLimited, limit);
         }
@@ -159,17 +180,46 @@ impl MemoryCodes {
 
     /// Judges the limits and counts the sending: all or nothing.
     fn count(&self, held: &mut Held, send: &CountSend<'_>, now: DateTime<Utc>) -> Issued {
+        let networks = send.client.map(|client| (client, self.limits.networks.times(client.times)));
+        if let Some(wait) =
+            networks.and_then(|(client, limits)| client_sends_wait(held, client, &limits, now))
+        {
+            return Issued::ClientLimited(wait);
+        }
+        let mut from_reserve = false;
         if let Some(wait) = self.send_wait(held, send, now) {
-            return Issued::TooSoon(wait);
+            // Strangers may have used up the mails of the address, and the gap: a known device has some that only it can use.
+            let known = self.limits.known.sends_per_hour;
+            let gap = TimeDelta::from_std(self.limits.send_gap).unwrap_or_default();
+            let reserve = held.reserve.entry(send.address).or_default();
+            let reserve = [reserve.wait(1, gap, now), reserve.wait(known, HOUR, now)];
+            let wait = if send.device.is_some() { reserve.into_iter().flatten().max() } else { Some(wait) };
+            match wait {
+                Some(wait) => return Issued::TooSoon(wait),
+                None => from_reserve = true,
+            }
         }
-        let budget = held.site_mails.entry(send.site.to_owned()).or_insert((now + HOUR, 0));
-        if budget.0 <= now {
-            *budget = (now + HOUR, 0);
+        if let Some(wait) = budget_wait(&held.site_mails, send.site, send.site_mails_per_hour, now) {
+            return Issued::SiteBudget(wait);
         }
-        if budget.1 >= send.site_mails_per_hour {
-            return Issued::SiteBudget((budget.0 - now).to_std().unwrap_or_default());
+        if let Some(wait) = budget_wait(&held.host_mails, &send.host, self.limits.host_mails_per_hour, now) {
+            return Issued::HostBudget(wait);
         }
-        budget.1 += 1;
+        count_budget(held.site_mails.entry(send.site.to_owned()).or_insert((now, 0)), now);
+        count_budget(held.host_mails.entry(send.host).or_insert((now, 0)), now);
+        if let Some((client, limits)) = networks {
+            let lists = [
+                (client.line, limits.client_sends_per_hour),
+                (client.network, limits.network_sends_per_hour),
+            ];
+            for (tag, most) in lists {
+                held.client_sends.entry(tag).or_default().count(most, now);
+            }
+        }
+        if from_reserve {
+            held.reserve.entry(send.address).or_default().count(self.limits.known.sends_per_hour, now);
+            return Issued::Counted;
+        }
         let sends = held.sends.entry(send.address).or_default();
         sends.push_back((now, send.site.to_owned(), send.slot));
         while sends.len() > self.limits.sends_per_day as usize {
@@ -210,6 +260,7 @@ impl MemoryCodes {
                 link_mac: proof.link_mac.to_owned(),
                 context: proof.context.to_vec(),
                 tries: 0,
+                wrong_at: Vec::new(),
                 expires_at: now + proof.life,
                 lease,
             },
@@ -219,52 +270,60 @@ impl MemoryCodes {
 
     pub(super) fn claim(&self, claim: &ClaimCode<'_>) -> Claimed {
         let mut held = self.lock();
-        match self.claim_now(&mut held, claim) {
-            Ok(claim) => Claimed::Claim(claim),
-            Err(reason) => {
-                let missing = reason == NONE_WAITING;
-                if !(missing && claim.missing_is_no_news) {
-                    let place = (claim.site, claim.slot);
-                    self.note(&mut held, claim.witness, place, AuditAction::CodeRefused, reason);
-                }
-                if missing { Claimed::Missing } else { Claimed::Refused }
+        let reason = match self.claim_now(&mut held, claim) {
+            Ok(claim) => return Claimed::Claim(claim),
+            Err(Refused::Client(wait)) => return Claimed::ClientLimited(wait),
+            Err(Refused::For(reason)) => reason,
+        };
+        let missing = reason == NONE_WAITING;
+        if !(missing && claim.missing_is_no_news) {
+            // What is told counts for the client: one answer once, however many looks it takes.
+            if let (Some(client), Some(_)) = (claim.client, claim.witness)
+                && reason != IN_USE
+            {
+                self.count_wrong_proof(&mut held, client);
             }
+            let place = (claim.site, claim.slot);
+            self.note(&mut held, claim.witness, place, AuditAction::CodeRefused, reason);
         }
+        if missing { Claimed::Missing } else { Claimed::Refused }
     }
 
-    /// The claim, or why it is refused, in the word of the record.
-    fn claim_now(&self, held: &mut Held, claim: &ClaimCode<'_>) -> Result<Claim, &'static str> {
-        let now = self.clock.now();
-        let wrong_before = held.wrong_in_day(claim.address, now);
-        let key = (claim.address, claim.site.to_owned(), claim.slot);
-        let Some(challenge) = held.challenges.get_mut(&key).filter(|challenge| challenge.expires_at > now)
-        else {
-            return Err(NONE_WAITING);
-        };
+    /// The claim, or why it is refused.
+    fn claim_now(&self, held: &mut Held, claim: &ClaimCode<'_>) -> Result<Claim, Refused> {
+        let (now, is_known) = (self.clock.now(), claim.device.is_some());
+        let wait = claim.client.and_then(|client| self.wrong_proofs_wait(held, client, now));
+        wait.map_or(Ok(()), |wait| Err(Refused::Client(wait)))?;
+        let is_spent = self.wrong_are_spent(held, claim.address, is_known, now);
+        let is_tripped = !is_known && self.guesses_are_too_many(held, now);
+        let key = (claim.place(), claim.site.to_owned(), claim.slot);
+        let challenge = held.challenges.get_mut(&key).filter(|challenge| challenge.expires_at > now);
+        let challenge = challenge.ok_or(Refused::For(NONE_WAITING))?;
         if challenge.lease.is_some_and(|(_, until)| until > now) {
-            return Err("in_use");
+            return Err(Refused::For(IN_USE));
         }
         match claim.proof {
             Proof::Link(mac) if mac == challenge.link_mac => {}
-            Proof::Link(_) => return Err("wrong"),
-            Proof::Code(kind, _) if Some(kind) != challenge.kind => return Err("wrong"),
-            Proof::Code(kind, _)
-                if kind == CodeKind::Short && wrong_before >= self.limits.wrong_per_day as usize =>
-            {
-                return Err("guesses_spent");
-            }
-            Proof::Code(_, mac) => {
+            Proof::Link(_) => return Err(Refused::For("wrong_link")),
+            Proof::Code(kind, _) if Some(kind) != challenge.kind => return Err(Refused::For("wrong_length")),
+            Proof::Code(CodeKind::Short, _) if is_spent => return Err(Refused::For("guesses_spent")),
+            Proof::Code(CodeKind::Short, _) if is_tripped => return Err(Refused::For("tripped")),
+            Proof::Code(kind, mac) => {
                 challenge.tries += 1;
                 if mac != challenge.mac {
+                    challenge.wrong_at.push(now);
                     if challenge.tries >= self.limits.tries {
                         held.challenges.remove(&key);
                     }
-                    let wrong = held.wrong.entry(claim.address).or_default();
-                    wrong.push_back(now);
-                    while wrong.len() > self.limits.wrong_per_day as usize {
-                        wrong.pop_front();
+                    if kind == CodeKind::Long {
+                        return Err(Refused::For("wrong_long"));
                     }
-                    return Err("wrong");
+                    self.count_guess(held, claim.address, is_known, now);
+                    return Err(Refused::For(if is_known { "wrong_known" } else { "wrong" }));
+                }
+                // They were typing errors of whoever has the code now, and no attack on anybody.
+                for at in challenge.wrong_at.drain(..) {
+                    held.guesses.forget(at);
                 }
             }
         }
@@ -273,12 +332,66 @@ impl MemoryCodes {
         Ok(Claim {
             challenge: challenge.id,
             context: challenge.context.clone(),
-            address: claim.address,
+            place: claim.place(),
             site: claim.site.to_owned(),
             slot: claim.slot,
             by_code: matches!(claim.proof, Proof::Code(..)),
             holder,
         })
+    }
+
+    fn count_guess(&self, held: &mut Held, address: AddressTag, is_known: bool, now: DateTime<Utc>) {
+        let trip = self.limits.trip;
+        let wrong = held.wrong.entry((address, is_known)).or_default();
+        wrong.count(self.wrong_per_day(is_known), now);
+        held.guesses.count(trip.per_ten_minutes.max(trip.per_day), now);
+        if self.guesses_are_too_many(held, now) && held.tripped_until.is_none_or(|until| until <= now) {
+            held.tripped_until = Some(now + TEN_MINUTES);
+            self.tell(held, About::default(), AuditAction::GuessingTripped, "");
+        }
+    }
+
+    fn wrong_per_day(&self, is_known: bool) -> u32 {
+        if is_known { self.limits.known.wrong_per_day } else { self.limits.wrong_per_day }
+    }
+
+    /// Whether six digits no longer count as proof for an address.
+    fn wrong_are_spent(&self, held: &Held, address: AddressTag, is_known: bool, now: DateTime<Utc>) -> bool {
+        let wrong = held.wrong.get(&(address, is_known));
+        wrong.and_then(|wrong| wrong.wait(self.wrong_per_day(is_known), DAY, now)).is_some()
+            || held.spent.get(&address).is_some_and(|until| *until > now)
+    }
+
+    fn guesses_are_too_many(&self, held: &Held, now: DateTime<Utc>) -> bool {
+        let trip = self.limits.trip;
+        held.guesses.wait(trip.per_ten_minutes, TEN_MINUTES, now).is_some()
+            || held.guesses.wait(trip.per_day, DAY, now).is_some()
+    }
+
+    pub(super) fn is_tripped(&self) -> bool {
+        self.guesses_are_too_many(&self.lock(), self.clock.now())
+    }
+
+    fn wrong_proofs_wait(&self, held: &Held, client: ClientTags, now: DateTime<Utc>) -> Option<Duration> {
+        let limits = self.limits.networks.times(client.times);
+        let wait =
+            |tag, most, length| held.client_wrong.get(&tag).and_then(|times| times.wait(most, length, now));
+        wait(client.line, limits.client_wrong_per_ten_minutes, TEN_MINUTES).max(wait(
+            client.network,
+            limits.network_wrong_per_hour,
+            HOUR,
+        ))
+    }
+
+    fn count_wrong_proof(&self, held: &mut Held, client: ClientTags) {
+        let (limits, now) = (self.limits.networks.times(client.times), self.clock.now());
+        let lists = [
+            (client.line, limits.client_wrong_per_ten_minutes),
+            (client.network, limits.network_wrong_per_hour),
+        ];
+        for (tag, most) in lists {
+            held.client_wrong.entry(tag).or_default().count(most, now);
+        }
     }
 
     pub(super) fn end_claim(&self, claim: &Claim, end: ClaimEnd, refused: Option<(&str, &Witness<'_>)>) {
@@ -287,7 +400,7 @@ impl MemoryCodes {
             let place = (claim.site.as_str(), claim.slot);
             self.note(&mut held, Some(witness), place, AuditAction::ProofRefused, reason);
         }
-        let key = (claim.address, claim.site.clone(), claim.slot);
+        let key = (claim.place, claim.site.clone(), claim.slot);
         let Some(challenge) = held.challenges.get_mut(&key) else { return };
         if challenge.lease.is_some_and(|(holder, _)| holder == claim.holder) {
             challenge.lease = None;
@@ -324,7 +437,10 @@ impl MemoryCodes {
     pub(super) fn unlock(&self, address: AddressTag) {
         let mut held = self.lock();
         held.sends.remove(&address);
-        held.wrong.remove(&address);
+        held.reserve.remove(&address);
+        held.spent.remove(&address);
+        held.wrong.remove(&(address, false));
+        held.wrong.remove(&(address, true));
     }
 
     pub(super) async fn next_mail(&self) -> Option<QueuedMail> {
@@ -376,10 +492,6 @@ impl MemoryCodes {
 }
 
 impl Held {
-    fn wrong_in_day(&self, address: AddressTag, now: DateTime<Utc>) -> usize {
-        self.wrong.get(&address).map_or(0, |wrong| wrong.iter().filter(|at| **at > now - DAY).count())
-    }
-
     /// Forgets what no limit looks at any more, at most once a minute.
     fn sweep(&mut self, now: DateTime<Utc>) {
         if self.next_sweep.is_some_and(|at| at > now) {
@@ -388,7 +500,57 @@ impl Held {
         self.next_sweep = Some(now + TimeDelta::minutes(1));
         self.challenges.retain(|_, challenge| challenge.expires_at > now);
         self.sends.retain(|_, sends| sends.back().is_some_and(|(at, ..)| *at > now - DAY));
-        self.wrong.retain(|_, wrong| wrong.back().is_some_and(|at| *at > now - DAY));
+        self.wrong.retain(|_, wrong| wrong.has_any_since(now - DAY));
+        self.reserve.retain(|_, sends| sends.has_any_since(now - HOUR));
+        self.client_sends.retain(|_, sends| sends.has_any_since(now - HOUR));
+        self.client_wrong.retain(|_, wrong| wrong.has_any_since(now - HOUR));
+        self.spent.retain(|_, until| *until > now);
+        self.host_mails.retain(|_, (until, _)| *until > now);
         self.once.retain(|_, until| *until > now);
     }
+}
+
+/// The limit that refused a sending, in the word of the record; what a client meets is counted elsewhere.
+fn limit_of(issued: Issued) -> Option<&'static str> {
+    match issued {
+        Issued::TooSoon(_) => Some("address"),
+        Issued::SiteBudget(_) => Some("site"),
+        Issued::HostBudget(_) => Some("host"),
+        Issued::Queued(_) | Issued::Counted | Issued::NothingToReplace | Issued::ClientLimited(_) => None,
+    }
+}
+
+fn client_sends_wait(
+    held: &Held,
+    client: ClientTags,
+    limits: &NetworkLimits,
+    now: DateTime<Utc>,
+) -> Option<Duration> {
+    let wait =
+        |tag, most, length| held.client_sends.get(&tag).and_then(|times| times.wait(most, length, now));
+    wait(client.line, limits.client_sends_per_ten_minutes, TEN_MINUTES)
+        .max(wait(client.line, limits.client_sends_per_hour, HOUR))
+        .max(wait(client.network, limits.network_sends_per_hour, HOUR))
+}
+
+/// How long until a budget begins again, if it is used up.
+fn budget_wait<K, Q>(
+    budgets: &HashMap<K, (DateTime<Utc>, u32)>,
+    name: &Q,
+    most: u32,
+    now: DateTime<Utc>,
+) -> Option<Duration>
+where
+    K: Borrow<Q> + Eq + Hash,
+    Q: Eq + Hash + ?Sized,
+{
+    let (until, used) = budgets.get(name)?;
+    (*until > now && *used >= most).then(|| (*until - now).to_std().unwrap_or_default())
+}
+
+fn count_budget(budget: &mut (DateTime<Utc>, u32), now: DateTime<Utc>) {
+    if budget.0 <= now {
+        *budget = (now + HOUR, 0);
+    }
+    budget.1 += 1;
 }

@@ -4,6 +4,7 @@
 //! One test suite runs against both. Neither ever sees a code, an address or a link in the clear.
 
 mod events;
+mod limits;
 mod memory;
 mod redis;
 
@@ -13,31 +14,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use self::events::{WaitingEvents, Witness};
+pub use self::limits::{ClientTags, CodeLimits, KnownDeviceLimits, NetworkLimits, TripLimits};
 pub use self::memory::MemoryCodes;
 pub use self::redis::{RedisAddress, RedisCodes, RedisSettings};
 use super::PortError;
-use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
-
-/// The limits on codes; the numbers are explained in `config/default.toml`.
-#[derive(Debug, Clone, Copy)]
-pub struct CodeLimits {
-    /// Life of a code.
-    pub life: Duration,
-    /// Guesses a code.
-    pub tries: u32,
-    /// Wrong guesses an address and day before it gets long codes.
-    pub wrong_per_day: u32,
-    /// How long a proven code is kept from others while its session is opened.
-    pub lease: Duration,
-    /// Pause between two mails to an address for one site and purpose.
-    pub send_gap: Duration,
-    /// Mails to an address an hour, over all sites.
-    pub sends_per_hour: u32,
-    /// Mails to an address a day, over all sites.
-    pub sends_per_day: u32,
-    /// Events that may wait for the database; what comes then is counted and lost.
-    pub events_waiting: u32,
-}
+use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, RememberedGuesses, Slot, SpentAddress};
 
 /// What is kept for one code, and the mail that takes it to its owner.
 ///
@@ -45,14 +26,8 @@ pub struct CodeLimits {
 /// address has used up its budget of wrong guesses.
 #[derive(Debug, Clone)]
 pub struct IssueCode<'a> {
-    /// Whose mailbox.
-    pub address: AddressTag,
-    /// For which site.
-    pub site: &'a str,
-    /// For what.
-    pub slot: Slot,
-    /// Mails an hour that the site may send.
-    pub site_mails_per_hour: u32,
+    /// The sending, and with it the place where the code waits.
+    pub send: CountSend<'a>,
     /// The challenge's id.
     pub challenge: ChallengeId,
     /// Keyed hash of the short code.
@@ -61,6 +36,8 @@ pub struct IssueCode<'a> {
     pub long_mac: &'a str,
     /// Keyed hash of the link's secret.
     pub link_mac: &'a str,
+    /// Keyed hash of the secret by which the mail's reader [ends](Codes::stop) the challenge; empty for none.
+    pub stop_mac: &'a str,
     /// Sealed: what verifying needs to know.
     pub context: &'a [u8],
     /// Sealed: the mail with the short code.
@@ -69,8 +46,6 @@ pub struct IssueCode<'a> {
     pub long_job: &'a [u8],
     /// How it stands with the limits and with a code that still waits.
     pub how: Issue,
-    /// Who asks, for the record; `None` leaves it unsaid.
-    pub witness: Option<&'a Witness<'a>>,
 }
 
 /// How a code is issued.
@@ -84,19 +59,33 @@ pub enum Issue {
     Counted,
 }
 
-/// A sending to be counted ahead of its code.
+/// A sending that counts against limits: of a code, or ahead of one.
 #[derive(Debug, Clone, Copy)]
 pub struct CountSend<'a> {
     /// Whose mailbox.
     pub address: AddressTag,
+    /// The device that asks, where its owner has signed in to this mailbox's account with it before: it has a code of its
+    /// own and some mails that only it can use. Of the same partition as the address.
+    pub device: Option<AddressTag>,
     /// For which site.
     pub site: &'a str,
     /// For what.
     pub slot: Slot,
     /// Mails an hour that the site may send.
     pub site_mails_per_hour: u32,
-    /// Who asks, for the record of a refusal; `None` leaves it unsaid.
+    /// The mail host.
+    pub host: LimitTag,
+    /// The client that counts; `None` where none does.
+    pub client: Option<ClientTags>,
+    /// Who asks, for the record; `None` leaves it unsaid.
     pub witness: Option<&'a Witness<'a>>,
+}
+
+impl CountSend<'_> {
+    /// The name under which the code waits: the address's, or that of a device that has one of its own.
+    fn place(&self) -> AddressTag {
+        self.device.unwrap_or(self.address)
+    }
 }
 
 /// A proof that we do not mail, to be kept as a code is: claimed by its link's secret, and by a short code if it has one.
@@ -135,6 +124,10 @@ pub enum Issued {
     TooSoon(Duration),
     /// The site has sent its mails for this hour.
     SiteBudget(Duration),
+    /// The mail host has had its mails for this hour.
+    HostBudget(Duration),
+    /// The client, or its network, has asked for its codes.
+    ClientLimited(Duration),
 }
 
 /// What somebody presents as proof.
@@ -142,16 +135,27 @@ pub enum Issued {
 pub struct ClaimCode<'a> {
     /// Whose mailbox.
     pub address: AddressTag,
+    /// The device that presents it, as in [`CountSend::device`].
+    pub device: Option<AddressTag>,
     /// On which site.
     pub site: &'a str,
     /// For what.
     pub slot: Slot,
     /// A code or a link, as its keyed hash.
     pub proof: Proof<'a>,
+    /// The client that a wrong proof counts for; `None` where none does.
+    pub client: Option<ClientTags>,
     /// Who presents it, for the record of a refusal; `None` leaves it unsaid.
     pub witness: Option<&'a Witness<'a>>,
     /// That nothing waits here is no refusal yet: it is looked for elsewhere.
     pub missing_is_no_news: bool,
+}
+
+impl ClaimCode<'_> {
+    /// As [`CountSend::place`].
+    fn place(&self) -> AddressTag {
+        self.device.unwrap_or(self.address)
+    }
 }
 
 /// A proof, as the store can compare it.
@@ -172,6 +176,8 @@ pub enum Claimed {
     Refused,
     /// Nothing to be right about, which callers are told no differently.
     Missing,
+    /// The client, or its network, has presented too many that were wrong. Nothing was compared.
+    ClientLimited(Duration),
 }
 
 /// A proven challenge, kept from others until it is [spent or given back](Codes::end_claim) or the lease runs out.
@@ -181,7 +187,7 @@ pub struct Claim {
     pub challenge: ChallengeId,
     /// Sealed: what was kept with it.
     pub context: Vec<u8>,
-    address: AddressTag,
+    place: AddressTag,
     site: String,
     slot: Slot,
     by_code: bool,
@@ -277,6 +283,14 @@ impl Codes {
         }
     }
 
+    /// Whether wrong guesses over all addresses are so many that devices nobody knows get long codes.
+    pub async fn is_tripped(&self) -> Result<bool, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.is_tripped()),
+            Self::Redis(store) => store.is_tripped().await,
+        }
+    }
+
     /// Ends a claim.
     pub async fn end_claim(&self, claim: &Claim, end: ClaimEnd) -> Result<(), PortError> {
         match self {
@@ -321,6 +335,56 @@ impl Codes {
                 Ok(())
             }
             Self::Redis(store) => store.events_done(taken).await,
+        }
+    }
+
+    /// Whether the store knows nothing of the wrong guesses of before, and the caller is to [bring them
+    /// back](Self::restore_guesses); of several that ask, one is.
+    pub async fn lacks_guesses(&self, partition: u16) -> Result<bool, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.lacks_guesses()),
+            Self::Redis(store) => store.lacks_guesses(partition).await,
+        }
+    }
+
+    /// Takes over the wrong guesses at addresses of a partition, beside those that it knows.
+    pub async fn restore_guesses(
+        &self,
+        partition: u16,
+        remembered: &[RememberedGuesses],
+    ) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.restore_guesses(remembered);
+                Ok(())
+            }
+            Self::Redis(store) => store.restore_guesses(partition, remembered).await,
+        }
+    }
+
+    /// The wrong guesses of before have been brought back.
+    pub async fn has_guesses(&self, partition: u16) -> Result<(), PortError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(store) => store.has_guesses(partition).await,
+        }
+    }
+
+    /// They could not be brought back: somebody tries again. In Redis that is so when the mark of this try ends.
+    pub fn still_lacks_guesses(&self) {
+        if let Self::Memory(store) = self {
+            store.still_lacks_guesses();
+        }
+    }
+
+    /// Makes the codes of an address long for as long as its wrong guesses of thirty days are too many.
+    pub async fn spend_guesses(&self, spent: &SpentAddress) -> Result<(), PortError> {
+        match self {
+            Self::Memory(store) => {
+                store.spend_guesses(spent);
+                Ok(())
+            }
+            Self::Redis(store) => store.spend_guesses(spent).await,
         }
     }
 

@@ -8,6 +8,7 @@ mod address;
 mod breaker;
 mod connection;
 mod events;
+mod guesses;
 mod queue;
 mod standing;
 
@@ -26,16 +27,18 @@ use uuid::Uuid;
 pub use self::address::RedisAddress;
 use self::connection::{At, Connections};
 use super::{
-    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
-    Witness,
+    Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
+    KeepProof, NetworkLimits, Proof, Witness,
 };
-use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
+use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, Slot};
 use crate::ports::{Dependency, PortError};
 use crate::telemetry::{StoreCall, StoreCounts, traces};
 
-static ISSUE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("issue.lua")));
+static ISSUE: LazyLock<Script> =
+    LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("issue.lua"))));
 static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lua")));
-static CLAIM: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("claim.lua")));
+static CLAIM: LazyLock<Script> =
+    LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("claim.lua"))));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("release.lua")));
 
 /// A script that puts on record what it does.
@@ -90,28 +93,23 @@ impl RedisCodes {
     }
 
     pub(super) async fn issue(&self, issue: &IssueCode<'_>) -> Result<Issued, PortError> {
-        let send = CountSend {
-            address: issue.address,
-            site: issue.site,
-            slot: issue.slot,
-            site_mails_per_hour: issue.site_mails_per_hour,
-            witness: issue.witness,
-        };
+        let send = &issue.send;
         let how = match issue.how {
             Issue::New => "new",
             Issue::Replacement => "replacement",
             Issue::Counted => "counted",
         };
-        let mut call = self.prepare_issue(&send, how);
+        let mut call = self.prepare_issue(send, how);
         call.arg(issue.challenge.0.to_string())
             .arg(issue.short_mac)
             .arg(issue.long_mac)
             .arg(issue.link_mac)
+            .arg(issue.stop_mac)
             .arg(issue.context)
             .arg(issue.short_job)
             .arg(issue.long_job);
-        self.note_arguments(&mut call, issue.witness, issue.site, issue.slot);
-        self.issued(issue.address, call).await
+        self.note_arguments(&mut call, send.witness, send.site, send.slot);
+        self.issued(send.address, call).await
     }
 
     pub(super) async fn count_send(&self, send: &CountSend<'_>) -> Result<Issued, PortError> {
@@ -121,21 +119,39 @@ impl RedisCodes {
     }
 
     fn prepare_issue(&self, send: &CountSend<'_>, how: &str) -> ScriptInvocation<'static> {
-        let limits = &self.settings.limits;
+        let (limits, address) = (&self.settings.limits, send.address);
+        let partition = self.partition(address);
+        let wrong = if send.device.is_some() { "wrong_known" } else { "wrong" };
         let mut call = ISSUE.prepare_invoke();
-        call.key(self.challenge_key(send.address, send.site, send.slot))
-            .key(self.address_key("sends", send.address))
-            .key(self.address_key("wrong", send.address))
-            .key(self.mail_key(self.partition(send.address)))
-            .key(self.key(self.partition(send.address), "mails", send.site));
-        self.note_keys(&mut call, self.partition(send.address));
+        call.key(self.challenge_key(send.place(), send.site, send.slot))
+            .key(self.address_key("sends", address))
+            .key(self.address_key(wrong, address))
+            .key(self.mail_key(partition))
+            .key(self.key(partition, "mails", send.site))
+            .key(self.key(partition, "host_mails", &send.host.to_hex()));
+        for tag in client_tags(send.client) {
+            call.key(self.key(partition, "client_sends", &tag));
+        }
+        call.key(self.partition_key(partition, "guesses"))
+            .key(self.address_key("cooling", address))
+            .key(self.address_key("reserve", address))
+            .key(self.address_key("spent", address));
+        self.note_keys(&mut call, partition);
+        let networks = self.network_limits(send.client);
         call.arg(how)
             .arg(format!("{}:{}", send.site, send.slot.as_str()))
             .arg(millis(limits.send_gap))
             .arg(limits.sends_per_hour)
             .arg(limits.sends_per_day)
-            .arg(limits.wrong_per_day)
+            .arg(self.wrong_per_day(send.device))
             .arg(self.partition_share(send.site_mails_per_hour))
+            .arg(self.partition_share(limits.host_mails_per_hour))
+            .arg(networks.client_sends_per_ten_minutes)
+            .arg(networks.client_sends_per_hour)
+            .arg(networks.network_sends_per_hour)
+            .arg(self.fair_share(limits.trip.per_ten_minutes))
+            .arg(self.fair_share(limits.trip.per_day))
+            .arg(send.device.map_or(0, |_| limits.known.sends_per_hour))
             .arg(millis(limits.life));
         call
     }
@@ -150,6 +166,8 @@ impl RedisCodes {
             "nothing" => Ok(Issued::NothingToReplace),
             "too_soon" => Ok(Issued::TooSoon(Duration::from_millis(wait))),
             "site_budget" => Ok(Issued::SiteBudget(Duration::from_millis(wait))),
+            "host_budget" => Ok(Issued::HostBudget(Duration::from_millis(wait))),
+            "client" => Ok(Issued::ClientLimited(Duration::from_millis(wait))),
             _ => Err(unknown_word(&word)),
         }
     }
@@ -169,24 +187,39 @@ impl RedisCodes {
     }
 
     pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
-        let limits = &self.settings.limits;
+        let (limits, address) = (&self.settings.limits, claim.address);
+        let partition = self.partition(address);
         let holder = Uuid::new_v4();
         let (kind, mac) = match claim.proof {
             Proof::Code(kind, mac) => (kind.as_str(), mac),
             Proof::Link(mac) => ("link", mac),
         };
+        let wrong = if claim.device.is_some() { "wrong_known" } else { "wrong" };
         let mut call = CLAIM.prepare_invoke();
-        call.key(self.challenge_key(claim.address, claim.site, claim.slot))
-            .key(self.address_key("wrong", claim.address))
-            .key(self.lease_key(claim.address, claim.site, claim.slot));
-        self.note_keys(&mut call, self.partition(claim.address));
+        call.key(self.challenge_key(claim.place(), claim.site, claim.slot))
+            .key(self.address_key(wrong, address))
+            .key(self.lease_key(claim.place(), claim.site, claim.slot));
+        for tag in client_tags(claim.client) {
+            call.key(self.key(partition, "client_wrong", &tag));
+        }
+        call.key(self.partition_key(partition, "guesses"))
+            .key(self.partition_key(partition, "tripped"))
+            .key(self.address_key("spent", address));
+        self.note_keys(&mut call, partition);
+        let networks = self.network_limits(claim.client);
         call.arg(kind)
             .arg(mac)
             .arg(limits.tries)
-            .arg(limits.wrong_per_day)
+            .arg(self.wrong_per_day(claim.device))
             .arg(millis(limits.lease))
             .arg(holder.to_string())
-            .arg(u8::from(claim.missing_is_no_news));
+            .arg(u8::from(claim.missing_is_no_news))
+            .arg(networks.client_wrong_per_ten_minutes)
+            .arg(networks.network_wrong_per_hour)
+            .arg(self.fair_share(limits.trip.per_ten_minutes))
+            .arg(self.fair_share(limits.trip.per_day))
+            .arg(u8::from(claim.device.is_some()))
+            .arg(Uuid::new_v4().to_string());
         self.note_arguments(&mut call, claim.witness, claim.site, claim.slot);
         let answer: Vec<Vec<u8>> =
             self.timed(StoreCall::Claim, call.invoke_async(&mut self.at(claim.address))).await?;
@@ -194,16 +227,38 @@ impl RedisCodes {
             [word, id, context] if word == b"claimed" => Ok(Claimed::Claim(Claim {
                 challenge: ChallengeId(Uuid::try_parse_ascii(id).map_err(unexpected)?),
                 context: context.clone(),
-                address: claim.address,
+                place: claim.place(),
                 site: claim.site.to_owned(),
                 slot: claim.slot,
                 by_code: matches!(claim.proof, Proof::Code(..)),
                 holder,
             })),
             [word] if word == b"missing" => Ok(Claimed::Missing),
+            [word, wait] if word == b"client" => {
+                let wait = std::str::from_utf8(wait).ok().and_then(|wait| wait.parse().ok());
+                Ok(Claimed::ClientLimited(Duration::from_millis(wait.unwrap_or(1000))))
+            }
             [word] if [b"wrong".as_slice(), b"leased"].contains(&word.as_slice()) => Ok(Claimed::Refused),
             _ => Err(unknown_word(&String::from_utf8_lossy(answer.first().map_or(b"", Vec::as_slice)))),
         }
+    }
+
+    pub(super) async fn is_tripped(&self) -> Result<bool, PortError> {
+        let trip = self.settings.limits.trip;
+        let (ten_minutes, day) = (self.fair_share(trip.per_ten_minutes), self.fair_share(trip.per_day));
+        for partition in 0..self.settings.partitions {
+            let key = self.partition_key(partition, "guesses");
+            let newest = |most: u32| isize::try_from(most).map_or(isize::MIN, |most| -most);
+            let mut look = redis::pipe();
+            look.lindex(&key, newest(ten_minutes)).lindex(&key, newest(day)).cmd("TIME");
+            let (of_ten_minutes, of_day, (secs, _)): (Option<u64>, Option<u64>, (u64, u64)) =
+                self.timed(StoreCall::Tripped, look.query_async(&mut self.connections.at(partition))).await?;
+            let is_within = |at: Option<u64>, secs_ago: u64| at.is_some_and(|at| at / 1000 + secs_ago > secs);
+            if is_within(of_ten_minutes, 600) || is_within(of_day, 86_400) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) async fn end_claim(
@@ -213,19 +268,19 @@ impl RedisCodes {
         refused: Option<(&str, &Witness<'_>)>,
     ) -> Result<(), PortError> {
         let mut call = RELEASE.prepare_invoke();
-        call.key(self.challenge_key(claim.address, &claim.site, claim.slot)).key(self.lease_key(
-            claim.address,
+        call.key(self.challenge_key(claim.place, &claim.site, claim.slot)).key(self.lease_key(
+            claim.place,
             &claim.site,
             claim.slot,
         ));
-        self.note_keys(&mut call, self.partition(claim.address));
+        self.note_keys(&mut call, self.partition(claim.place));
         call.arg(if end == ClaimEnd::Spent { "spent" } else { "unused" })
             .arg(claim.challenge.0.to_string())
             .arg(claim.holder.to_string())
             .arg(u8::from(claim.by_code))
             .arg(refused.map_or("", |(reason, _)| reason));
         self.note_arguments(&mut call, refused.map(|(_, witness)| witness), &claim.site, claim.slot);
-        self.timed(StoreCall::Release, call.invoke_async::<()>(&mut self.at(claim.address))).await
+        self.timed(StoreCall::Release, call.invoke_async::<()>(&mut self.at(claim.place))).await
     }
 
     pub(super) async fn is_current(
@@ -258,7 +313,8 @@ impl RedisCodes {
 
     pub(super) async fn unlock(&self, address: AddressTag) -> Result<(), PortError> {
         // One command, and so one step.
-        let keys = [self.address_key("sends", address), self.address_key("wrong", address)];
+        let keys = ["sends", "wrong", "reserve", "wrong_known", "cooling", "spent"]
+            .map(|kind| self.address_key(kind, address));
         self.timed(StoreCall::Unlock, self.at(address).del::<_, ()>(&keys)).await
     }
 
@@ -295,6 +351,30 @@ impl RedisCodes {
         budget.div_ceil(u32::from(self.settings.partitions))
     }
 
+    /// A partition's part of a limit that counts events which have an address, whatever the limit is of: the part that is
+    /// fair, and three standard deviations more, so that chance refuses nobody. With one partition it is the limit itself.
+    fn fair_share(&self, limit: u32) -> u32 {
+        let fair = self.partition_share(limit);
+        fair.saturating_add(3 * fair.isqrt()).min(limit)
+    }
+
+    fn wrong_per_day(&self, device: Option<AddressTag>) -> u32 {
+        let limits = &self.settings.limits;
+        device.map_or(limits.wrong_per_day, |_| limits.known.wrong_per_day)
+    }
+
+    /// What a client may do in a partition; nothing is counted where there is none.
+    fn network_limits(&self, client: Option<ClientTags>) -> NetworkLimits {
+        let all = self.settings.limits.networks.times(client.map_or(0, |client| client.times));
+        NetworkLimits {
+            client_sends_per_ten_minutes: self.fair_share(all.client_sends_per_ten_minutes),
+            client_sends_per_hour: self.fair_share(all.client_sends_per_hour),
+            network_sends_per_hour: self.fair_share(all.network_sends_per_hour),
+            client_wrong_per_ten_minutes: self.fair_share(all.client_wrong_per_ten_minutes),
+            network_wrong_per_hour: self.fair_share(all.network_wrong_per_hour),
+        }
+    }
+
     fn key(&self, partition: u16, kind: &str, rest: &str) -> String {
         format!("{}:{{{partition}}}:{kind}:{rest}", self.settings.key_prefix)
     }
@@ -324,6 +404,11 @@ impl fmt::Debug for RedisCodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisCodes").field("key_prefix", &self.settings.key_prefix).finish_non_exhaustive()
     }
+}
+
+/// What the keys of a client and its network end in.
+fn client_tags(client: Option<ClientTags>) -> [String; 2] {
+    client.map_or_else(Default::default, |client| [client.line, client.network].map(LimitTag::to_hex))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -33,6 +33,7 @@ const POLICIES: &[(&str, &str)] = &[
     ("21_user_preferences.sql", include_str!("../../../policies/21_user_preferences.sql")),
     ("22_mail_suppressions.sql", include_str!("../../../policies/22_mail_suppressions.sql")),
     ("23_mail_failures.sql", include_str!("../../../policies/23_mail_failures.sql")),
+    ("24_wrong_guesses.sql", include_str!("../../../policies/24_wrong_guesses.sql")),
     ("30_role_permissions.sql", include_str!("../../../policies/30_role_permissions.sql")),
     ("31_libraries.sql", include_str!("../../../policies/31_libraries.sql")),
     ("32_library_staff.sql", include_str!("../../../policies/32_library_staff.sql")),

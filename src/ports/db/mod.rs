@@ -36,6 +36,7 @@ mod sessions;
 mod signing_keys;
 mod supabase;
 mod vault;
+mod wrong_guesses;
 
 use std::pin::Pin;
 use std::str::FromStr;

@@ -143,6 +143,9 @@ async fn i6_two_replicas_sign_one_chain_and_one_that_is_killed_loses_and_doubles
             ("DATABASE__MIGRATE_AT_START", "false"),
             ("LIMITS__VERIFIES", "100000"),
             ("LIMITS__CODE_REQUESTS", "100000"),
+            ("LIMITS__CLIENT_SENDS_PER_10MIN", "100000"),
+            ("LIMITS__CLIENT_SENDS_PER_HOUR", "100000"),
+            ("LIMITS__NETWORK_SENDS_PER_HOUR", "100000"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );

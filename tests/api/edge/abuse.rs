@@ -110,6 +110,9 @@ async fn t38_two_thousand_slow_clients_do_not_keep_anybody_from_signing_in() {
             ("SERVER__HEADER_TIMEOUT_SECS", "2"),
             ("LIMITS__CODE_REQUESTS", "100000"),
             ("LIMITS__VERIFIES", "100000"),
+            ("LIMITS__CLIENT_SENDS_PER_10MIN", "100000"),
+            ("LIMITS__CLIENT_SENDS_PER_HOUR", "100000"),
+            ("LIMITS__NETWORK_SENDS_PER_HOUR", "100000"),
         ],
         folder.path(),
     )

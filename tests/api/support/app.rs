@@ -59,9 +59,13 @@ impl TestApp {
     }
 
     pub(crate) async fn on_embedded() -> Self {
+        Self::on_embedded_with(&[]).await
+    }
+
+    pub(crate) async fn on_embedded_with(changes: &[(&str, &str)]) -> Self {
         let data = embedded::data_folder().await;
         let settings = embedded::settings(data.path());
-        Self::start(None, data, settings, &[]).await
+        Self::start(None, data, settings, changes).await
     }
 
     pub(crate) async fn on_services_with(changes: &[(&str, &str)]) -> Self {
@@ -313,6 +317,13 @@ pub(crate) fn config(settings: impl Iterator<Item = (String, String)>) -> Config
         ("LIMITS__CODE_REQUESTS", "100000"),
         ("LIMITS__VERIFIES", "100000"),
         ("LIMITS__REFRESHES", "100000"),
+        ("LIMITS__CLIENT_SENDS_PER_10MIN", "100000"),
+        ("LIMITS__CLIENT_SENDS_PER_HOUR", "100000"),
+        ("LIMITS__NETWORK_SENDS_PER_HOUR", "100000"),
+        ("LIMITS__CLIENT_WRONG_PER_10MIN", "100000"),
+        ("LIMITS__NETWORK_WRONG_PER_HOUR", "100000"),
+        ("CODES__GUESSES_PER_10MIN", "100000"),
+        ("CODES__GUESSES_PER_DAY", "100000"),
     ];
     let common = common.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     let environment = common.chain(settings).map(|(name, value)| (format!("DOORCODE__{name}"), value));

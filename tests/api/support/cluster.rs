@@ -5,6 +5,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::services::setting;
+use super::shipped::free_port;
 
 pub(crate) struct Cluster {
     folder: TempDir,
@@ -14,8 +15,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A free port and an empty folder; nothing runs yet.
     pub(crate) fn new() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { folder: tempfile::tempdir().unwrap(), port }
+        Self { folder: tempfile::tempdir().unwrap(), port: free_port() }
     }
 
     /// One that runs.

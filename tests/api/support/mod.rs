@@ -7,9 +7,11 @@ pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod embedded;
 pub(crate) mod libraries;
+pub(crate) mod own;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod services;
+pub(crate) mod shipped;
 
 pub(crate) use app::{Answer, TestApp};
 pub(crate) use browser::Browser;

@@ -172,6 +172,7 @@ impl Services {
               where state <> 'gone'",
             "update auth.mail_suppressions
                 set since = since - $1, ends_at = ends_at - $1, last_bounce_at = last_bounce_at - $1",
+            "update auth.wrong_guesses set guessed_at = guessed_at - $1",
             "update auth.service_keys set expires_at = expires_at - $1 where expires_at is not null",
             "update auth.users set banned_until = banned_until - $1 where banned_until is not null",
         ] {

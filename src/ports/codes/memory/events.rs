@@ -29,12 +29,18 @@ impl MemoryCodes {
         action: AuditAction,
         outcome: &str,
     ) {
-        let Some(witness) = witness else { return };
+        if let Some(witness) = witness {
+            self.tell(held, About::of(witness, site, slot), action, outcome);
+        }
+    }
+
+    /// Puts an event on record, with what is known of it.
+    pub(super) fn tell(&self, held: &mut Held, about: About, action: AuditAction, outcome: &str) {
         if held.events.waiting.len() >= self.limits.events_waiting as usize {
             held.events.dropped += 1;
             return;
         }
-        let event = About::of(witness, site, slot).event((Uuid::new_v4(), self.clock.now()), action, outcome);
+        let event = about.event((Uuid::new_v4(), self.clock.now()), action, outcome);
         held.events.waiting.push_back(event);
     }
 

@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{Actor, CreationTx};
 use crate::domain::{
-    Account, AccountChange, AccountPlan, AccountSearch, Ban, EmailAddress, MAX_METADATA, Page, User, UserId,
+    Account, AccountChange, AccountPlan, AccountSearch, AddressTag, Ban, EmailAddress, MAX_METADATA, Page,
+    User, UserId,
 };
 use crate::ports::db::{ActError, Db};
 use crate::ports::{Dependency, PortError};
@@ -354,6 +355,15 @@ impl CreationTx {
         .await?;
         // Written by us, so it can be read.
         Ok(email.and_then(|email| EmailAddress::parse(&email).ok()))
+    }
+
+    /// Forgets the wrong guesses at an address, by any of the names it may have.
+    pub async fn forget_wrong_guesses(&mut self, address: &[AddressTag]) -> Result<(), ActError> {
+        let tags: Vec<Vec<u8>> = address.iter().map(|tag| tag.0.to_vec()).collect();
+        sqlx::query!("delete from auth.wrong_guesses where address_tag = any($1)", &tags)
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 }
 
