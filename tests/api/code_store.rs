@@ -491,9 +491,11 @@ async fn a_slot_on_its_way_to_another_node_is_asked_for_where_it_goes() {
     // Several keys, not all of which are there, a node answers for no sooner than the slot is its own.
     let guess = ClaimCode {
         address: ADA,
+        device: None,
         site: "reader",
         slot: Slot::SignIn,
         proof: RIGHT,
+        client: None,
         witness: None,
         missing_is_no_news: false,
     };
