@@ -12,6 +12,7 @@ mod witness;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::record::Which;
 pub use self::verify::{AuditRange, verify_audit};
 pub(super) use self::witness::By;
 use super::Flows;
@@ -25,7 +26,7 @@ pub struct AuditSettings {
     pub ip_days: u32,
 }
 
-/// How often events of the store are put on record while there are few.
+/// How often events of the store are put on record, a batch at a time.
 const RECORD_EVERY: Duration = Duration::from_millis(500);
 /// How often refusals that were only counted are put on record.
 const REFUSALS_EVERY: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ impl Flows {
             self.unfinished.spawn(async move {
                 while flows.goes_on_after(RECORD_EVERY).await {
                     flows.restore_guesses(partition).await;
-                    flows.record_store_events(partition).await;
+                    flows.record_store_events(partition, Which::Some).await;
                 }
             });
         }
@@ -64,7 +65,7 @@ impl Flows {
     pub async fn finish_audit(&self) {
         self.record_refusals().await;
         for partition in 0..self.codes.partitions() {
-            self.record_store_events(partition).await;
+            self.record_store_events(partition, Which::All).await;
         }
         self.sign_audit(1).await;
     }

@@ -542,6 +542,8 @@ async fn events_wait_up_to_their_number_and_how_many_found_no_room_is_an_event()
         for _ in 0..150 {
             assert_eq!(store.codes.claim(&guess).await.unwrap(), Claimed::Missing);
         }
+        let full = u16::from(ADA.0[0]) % store.codes.partitions();
+        assert!(store.codes.events_pile_up(full).await.unwrap());
         let (mut told, mut dropped) = (0, 0);
         for partition in 0..store.codes.partitions() {
             loop {
@@ -566,6 +568,7 @@ async fn events_wait_up_to_their_number_and_how_many_found_no_room_is_an_event()
                 store.codes.events_done(&taken).await.unwrap();
             }
         }
+        assert!(!store.codes.events_pile_up(full).await.unwrap());
         assert!(told <= 100 && dropped > 0, "{told} told, {dropped} dropped");
         assert_eq!(told + dropped, 150);
     })

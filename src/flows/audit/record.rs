@@ -3,22 +3,30 @@
 use crate::flows::Flows;
 use crate::ports::PortError;
 
+/// Which of the events that wait are put on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// A batch, unless they pile up.
+    Some,
+    /// All of them.
+    All,
+}
+
 impl Flows {
-    /// Puts the events of a partition on record. They stay in the store until they are, and an event that is taken twice is
-    /// on record once: so none is lost or doubled by whatever ends in between.
-    pub(super) async fn record_store_events(&self, partition: u16) {
-        loop {
-            match self.record_some(partition).await {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "events wait to be put on record"
-                    );
-                    return;
-                }
-            }
+    /// Puts events of a partition on record: all, or a batch, and more only where so many wait that some could be lost. They
+    /// stay in the store until they are, and an event that is taken twice is on record once: so none is lost or doubled by
+    /// whatever ends in between.
+    ///
+    /// Whoever asks for codes as fast as they can makes events, too: the database is not to feel that as it comes.
+    pub(super) async fn record_store_events(&self, partition: u16, which: Which) {
+        let work = async {
+            while self.record_some(partition).await? > 0
+                && (which == Which::All || self.codes.events_pile_up(partition).await?)
+            {}
+            Ok::<_, PortError>(())
+        };
+        if let Err(error) = work.await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "events wait to be put on record");
         }
     }
 

@@ -327,6 +327,14 @@ impl Codes {
         }
     }
 
+    /// Whether so many events of a partition wait that they should not wait for long: half of what there is room for.
+    pub async fn events_pile_up(&self, partition: u16) -> Result<bool, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.events_pile_up()),
+            Self::Redis(store) => store.events_pile_up(partition).await,
+        }
+    }
+
     /// Forgets events that are on record.
     pub async fn events_done(&self, taken: &WaitingEvents) -> Result<(), PortError> {
         match self {

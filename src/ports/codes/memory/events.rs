@@ -44,6 +44,10 @@ impl MemoryCodes {
         held.events.waiting.push_back(event);
     }
 
+    pub(in crate::ports::codes) fn events_pile_up(&self) -> bool {
+        self.lock().events.waiting.len() > self.limits.events_waiting as usize / 2
+    }
+
     pub(in crate::ports::codes) fn take_events(&self) -> WaitingEvents {
         let mut held = self.lock();
         let events = &mut held.events;

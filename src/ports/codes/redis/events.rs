@@ -74,6 +74,12 @@ impl RedisCodes {
         Ok(taken)
     }
 
+    pub(in crate::ports::codes) async fn events_pile_up(&self, partition: u16) -> Result<bool, PortError> {
+        let (key, mut connection) = (self.partition_key(partition, "events"), self.connections.at(partition));
+        let waiting: u32 = self.timed(StoreCall::Events, connection.xlen(key)).await?;
+        Ok(waiting > self.events_waiting() / 2)
+    }
+
     pub(in crate::ports::codes) async fn events_done(&self, taken: &WaitingEvents) -> Result<(), PortError> {
         if taken.entries.is_empty() {
             return Ok(());
