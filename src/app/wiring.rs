@@ -233,6 +233,7 @@ pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) ->
     };
     let codes = patiently("Redis", &place, "redis.url", async {
         let codes = Codes::Redis(Box::new(RedisCodes::new(settings, counts)?));
+        codes.connect().await?;
         codes.check().await?;
         Ok(codes)
     })

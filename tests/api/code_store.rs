@@ -140,7 +140,7 @@ fn settings(redis: &OwnRedis, services: &Services, partitions: u16) -> RedisSett
     RedisSettings {
         address: RedisAddress::parse(&redis.url).unwrap(),
         ca_pem: None,
-        sentinel_login: None,
+        sentinel_login: Some((String::new(), redis::WATCHWORD.into())),
         key_prefix: prefix,
         partitions,
         timeout: Duration::from_secs(3),
@@ -458,6 +458,65 @@ async fn every_key_in_redis_has_an_end_and_one_slot_an_operation() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_slot_on_its_way_to_another_node_is_asked_for_where_it_goes() {
+    let cluster = OwnRedis::start(&["cluster"]).await;
+    let services = Services::on(&cluster).await;
+    let from = cluster.master_of("t-{0}").await.unwrap();
+    let to = *cluster.masters.iter().find(|port| **port != from).unwrap();
+    // Nothing is there yet, so that everything new is made at the target.
+    let mut nodes = [from, to].map(|port| (redis::client_of(port), String::new()));
+    for (client, id) in &mut nodes {
+        let mut node = client.get_multiplexed_async_connection().await.unwrap();
+        *id = ask(&mut node, &["MYID"]).await;
+    }
+    for (place, state) in [(1, "IMPORTING"), (0, "MIGRATING")] {
+        let mut node = nodes[place].0.get_multiplexed_async_connection().await.unwrap();
+        let slot: u16 = ask(&mut node, &["KEYSLOT", "{0}"]).await;
+        let () = ask(&mut node, &["SETSLOT", &slot.to_string(), state, &nodes[1 - place].1]).await;
+    }
+    let codes = RedisCodes::new(settings(&cluster, &services, 1), StoreCounts::default());
+    let codes = Codes::Redis(Box::new(codes.unwrap()));
+    let day = Duration::from_secs(86_400);
+    assert!(codes.once_per(ADA, "no-account", day).await.unwrap());
+    assert!(!codes.once_per(ADA, "no-account", day).await.unwrap());
+    for (client, keys) in [(&nodes[0].0, 0), (&nodes[1].0, 1)] {
+        let mut node = client.get_multiplexed_async_connection().await.unwrap();
+        let slot: u16 = ask(&mut node, &["KEYSLOT", "{0}"]).await;
+        let count: u64 = ask(&mut node, &["COUNTKEYSINSLOT", &slot.to_string()]).await;
+        assert_eq!(count, keys);
+    }
+    // Several keys, not all of which are there, a node answers for no sooner than the slot is its own.
+    let guess = ClaimCode {
+        address: ADA,
+        device: None,
+        site: "reader",
+        slot: Slot::SignIn,
+        proof: RIGHT,
+        client: None,
+        witness: None,
+        missing_is_no_news: false,
+    };
+    let error = codes.claim(&guess).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    for place in [1, 0] {
+        let mut node = nodes[place].0.get_multiplexed_async_connection().await.unwrap();
+        let slot: u16 = ask(&mut node, &["KEYSLOT", "{0}"]).await;
+        let () = ask(&mut node, &["SETSLOT", &slot.to_string(), "NODE", &nodes[1].1]).await;
+    }
+    let store = Store { codes, clock: ManualClock::default(), services: None };
+    let (challenge, _) = store.issue(ADA, "reader", "right").await;
+    assert!(store.codes.is_current(ADA, "reader", Slot::SignIn, challenge).await.unwrap());
+    assert!(store.claim("reader", RIGHT).await.is_some());
+}
+
+async fn ask<T: ::redis::FromRedisValue>(
+    node: &mut ::redis::aio::MultiplexedConnection,
+    words: &[&str],
+) -> T {
+    ::redis::cmd("CLUSTER").arg(words).query_async(node).await.unwrap()
 }
 
 #[tokio::test]

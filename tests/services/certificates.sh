@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Certificates for one test run: certificates.sh DIR makes ca.pem, and localhost.pem with localhost.key signed
-# by it, valid for two days. The key of the authority is not kept.
+# by it, valid for two days: for a server, and for a node of a cluster, which is a client of the others too. The key of
+# the authority is not kept.
 set -euo pipefail
 
 dir=$1
@@ -13,7 +14,7 @@ new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
         -addext "basicConstraints=critical,CA:TRUE,pathlen:0" -addext "keyUsage=critical,keyCertSign,cRLSign"
     openssl req "${new_key[@]}" -keyout localhost.key -out localhost.csr -subj "/CN=localhost"
     printf '%s\n' "subjectAltName=DNS:localhost" "basicConstraints=critical,CA:FALSE" \
-        "keyUsage=critical,digitalSignature" "extendedKeyUsage=serverAuth" >localhost.ext
+        "keyUsage=critical,digitalSignature" "extendedKeyUsage=serverAuth,clientAuth" >localhost.ext
     openssl x509 -req -in localhost.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
         -extfile localhost.ext -out localhost.pem
 } >openssl.log 2>&1 || {

@@ -2,10 +2,10 @@
 """A Redis of a test's own, run as people run it, that the test may break:
 
     redis.py one DIR [OPTION…]        one server
-    redis.py tls DIR CERT KEY CA      one server that speaks TLS only
-    redis.py sentinel DIR             a master with two replicas, and three Sentinels that watch it
+    redis.py sentinel DIR [PASSWORD]  a master with two replicas, and three Sentinels that watch it, and ask for a password
     redis.py cluster DIR              three masters with a replica each
 
+With DOORCODE_TEST_REDIS_TLS, a folder with ca.pem, and localhost.pem with localhost.key, it speaks TLS only, also to itself.
 It listens on 127.0.0.1. The user doorcode (password: secret) may do what config/redis.acl says, on keys that begin with
 t-; `default` may do anything, for the test itself. Once all is up, DIR/url has the URL for the server, DIR/masters a port
 a line, and DIR/PORT.pid the process of each server. It ends, and all with it, at the end of its standard input.
@@ -15,14 +15,20 @@ DOORCODE_TEST_REDIS_SERVER is the program: redis-server, or Valkey's.
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SERVER = os.environ.get("DOORCODE_TEST_REDIS_SERVER", "redis-server")
+CERTIFICATES = os.environ.get("DOORCODE_TEST_REDIS_TLS")
+SCHEME = "rediss" if CERTIFICATES else "redis"
+# Certificates are for a name.
+HOST = "localhost" if CERTIFICATES else "127.0.0.1"
 # A slot is looked for on another master after this; short, as tests wait for it.
 NODE_TIMEOUT_MS = "1000"
 PATIENCE_SECS = 60
@@ -42,15 +48,45 @@ def free_port():
                 continue
 
 
-def call(port, *words):
+def encoded(words):
+    """A command, as the protocol writes it."""
+    command = b"*%d\r\n" % len(words)
+    for word in words:
+        word = str(word).encode()
+        command += b"$%d\r\n%s\r\n" % (len(word), word)
+    return command
+
+
+def connect(port):
+    """A connection, over TLS if that is what is spoken."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=5)
+    if not CERTIFICATES:
+        return connection
+    return ssl.create_default_context(cafile=f"{CERTIFICATES}/ca.pem").wrap_socket(connection, server_hostname=HOST)
+
+
+def listening(port):
+    """Options by which a server listens."""
+    if not CERTIFICATES:
+        return {"port": port}
+    return {
+        "port": 0,
+        "tls-port": port,
+        "tls-cert-file": f"{CERTIFICATES}/localhost.pem",
+        "tls-key-file": f"{CERTIFICATES}/localhost.key",
+        "tls-ca-cert-file": f"{CERTIFICATES}/ca.pem",
+        "tls-auth-clients": "no",
+        "tls-replication": "yes",
+    }
+
+
+def call(port, *words, password=None):
     """One command; its answer as text, or an exception."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-        command = b"*%d\r\n" % len(words)
-        for word in words:
-            word = str(word).encode()
-            command += b"$%d\r\n%s\r\n" % (len(word), word)
-        connection.sendall(command)
+    with connect(port) as connection:
+        connection.sendall((encoded(["AUTH", password]) if password else b"") + encoded(words))
         with connection.makefile("rb") as answers:
+            if password:
+                answers.readline()
             line = answers.readline().decode().rstrip()
             if line.startswith("-") or not line:
                 raise OSError(line or "no answer")
@@ -94,50 +130,44 @@ def start(folder, port, *options):
     ours = ours.replace(">PASSWORD", ">secret").replace("~doorcode:*", "~t-*")
     acl.write_text(f"user default on nopass ~* &* +@all\n{ours}\n")
     common = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--aclfile", str(acl)]
-    if "--port" not in options:
-        common += ["--port", str(port)]
+    for name, value in listening(port).items():
+        common += [f"--{name}", str(value)]
     launch(folder, port, *common, *options)
-    if "--tls-port" not in options:
-        until(f"the server on port {port} answers", lambda: call(port, "PING") == "PONG")
+    until(f"the server on port {port} answers", lambda: call(port, "PING") == "PONG")
 
 
 def one(folder, *options):
     port = free_port()
     start(folder, port, *options)
-    return f"redis://doorcode:secret@127.0.0.1:{port}/0", [port]
+    return f"{SCHEME}://doorcode:secret@{HOST}:{port}/0", [port]
 
 
-def tls(folder, certificate, key, authority):
-    port = free_port()
-    options = ["--port", "0", "--tls-port", str(port), "--tls-auth-clients", "no"]
-    options += ["--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", authority]
-    start(folder, port, *options)
-    until("it listens", lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close() is None)
-    return f"rediss://doorcode:secret@localhost:{port}/0", [port]
-
-
-def sentinel(folder):
+def sentinel(folder, password=None):
     ports = [free_port() for _ in range(3)]
     master = ports[0]
     for port in ports:
-        follow = [] if port == master else ["--replicaof", f"127.0.0.1 {master}"]
+        follow = [] if port == master else ["--replicaof", f"{HOST} {master}"]
+        follow += ["--replica-announce-ip", HOST] if CERTIFICATES else []
         start(folder, port, "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", *follow)
     until("both replicas follow", lambda: "connected_slaves:2" in call(master, "INFO", "replication"))
     watchers = [free_port() for _ in range(3)]
     for port in watchers:
         settings = folder / f"{port}.conf"
         settings.write_text(
-            f"port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master} 2\n"
+            "".join(f"{name} {value}\n" for name, value in listening(port).items())
+            + ("sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n" if CERTIFICATES else "")
+            + f"bind 127.0.0.1\nsentinel monitor main {HOST} {master} 2\n"
             f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}\nsentinel failover-timeout main 4000\n"
+            + (f"requirepass {password}\nsentinel sentinel-pass {password}\n" if password else "")
         )
         launch(folder, port, str(settings), "--sentinel")
     for port in watchers:
         until(
             "the Sentinels know each other and the replicas",
-            lambda: "status=ok,address=127.0.0.1:%d,slaves=2,sentinels=3" % master in call(port, "INFO", "sentinel"),
+            lambda: re.search("status=ok,address=[^,]*,slaves=2,sentinels=3", call(port, "INFO", "sentinel", password=password)),
         )
-    hosts = ",".join(f"127.0.0.1:{port}" for port in watchers)
-    return f"redis+sentinel://doorcode:secret@{hosts}/main/0", [master]
+    hosts = ",".join(f"{HOST}:{port}" for port in watchers)
+    return f"{SCHEME}+sentinel://doorcode:secret@{hosts}/main/0", [master]
 
 
 def cluster(folder):
@@ -145,6 +175,8 @@ def cluster(folder):
     masters, replicas = ports[:3], ports[3:]
     options = ["--cluster-enabled", "yes", "--cluster-node-timeout", NODE_TIMEOUT_MS, "--cluster-config-file", "nodes.conf"]
     options += ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
+    if CERTIFICATES:
+        options += ["--tls-cluster", "yes", "--cluster-announce-hostname", HOST, "--cluster-preferred-endpoint-type", "hostname"]
     for port in ports:
         start(folder, port, *options)
     for place, port in enumerate(masters):
@@ -164,12 +196,12 @@ def cluster(folder):
         until("all know who follows whom", lambda: call(port, "CLUSTER", "NODES").count("slave") == 3)
     for port in masters:
         until("its replica follows", lambda: "connected_slaves:1" in call(port, "INFO", "replication"))
-    hosts = ",".join(f"127.0.0.1:{port}" for port in masters)
-    return f"redis+cluster://doorcode:secret@{hosts}", masters
+    hosts = ",".join(f"{HOST}:{port}" for port in masters)
+    return f"{SCHEME}+cluster://doorcode:secret@{hosts}", masters
 
 
 def main():
-    kinds = {"one": one, "tls": tls, "sentinel": sentinel, "cluster": cluster}
+    kinds = {"one": one, "sentinel": sentinel, "cluster": cluster}
     if len(sys.argv) < 3 or sys.argv[1] not in kinds:
         sys.exit(__doc__)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -503,6 +503,14 @@ impl Codes {
         }
     }
 
+    /// Connects. The first time it may take longer than an answer does: Sentinels are asked, certificates looked at.
+    pub async fn connect(&self) -> Result<(), PortError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(store) => store.connect().await,
+        }
+    }
+
     /// What a store that is short of room throws away before its time, where it does: then a limit forgets. The words are
     /// those of Redis's `maxmemory-policy`.
     pub async fn eviction(&self) -> Result<Option<String>, PortError> {

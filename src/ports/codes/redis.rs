@@ -425,8 +425,8 @@ fn unknown_word(word: &str) -> PortError {
 
 fn store_error(error: RedisError) -> PortError {
     // What the server itself refuses by a mistake of ours is not an outage; everything else is, an out-of-memory
-    // refusal and a loading or read-only server included.
-    let ours = matches!(error.code(), Some("ERR" | "WRONGTYPE" | "NOSCRIPT" | "NOPERM" | "CROSSSLOT"));
+    // refusal, a loading or read-only server, and a script that another node than this was given included.
+    let ours = matches!(error.code(), Some("ERR" | "WRONGTYPE" | "NOPERM" | "CROSSSLOT"));
     if ours {
         PortError::unexpected(Dependency::CodeStore, error)
     } else {

@@ -1,8 +1,11 @@
 //! Who may reach Redis, and what a server must find there before it starts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::super::support::app::READER;
 use super::super::support::process::{Process, run};
 use super::super::support::redis::guarded;
 use super::super::support::services::setting;
@@ -95,29 +98,37 @@ async fn f05_production_does_not_start_on_a_redis_that_forgets_and_development_s
     assert!(!started.output.contains("secret@"), "{}", started.output);
 }
 
-/// A Redis that speaks TLS, with the certificate of `tests/run` for the name localhost.
-async fn with_tls() -> (OwnRedis, String) {
+/// Certificates of `tests/run` for the name localhost, and who has signed them.
+fn certificates() -> (PathBuf, String) {
     let authority = setting("DOORCODE_TEST_SMTP_CA");
-    let folder = Path::new(&authority).parent().unwrap();
-    let file = |name| folder.join(name).to_str().unwrap().to_owned();
-    let redis = OwnRedis::start(&["tls", &file("localhost.pem"), &file("localhost.key"), &authority]).await;
-    (redis, authority)
+    (Path::new(&authority).parent().unwrap().to_owned(), authority)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t43_redis_is_spoken_to_over_tls_and_only_if_it_is_whom_its_certificate_names() {
-    let (mut redis, authority) = with_tls().await;
+async fn t43_redis_is_spoken_to_over_tls_however_it_is_run() {
+    let (folder, authority) = certificates();
+    for kind in ["one", "sentinel", "cluster"] {
+        let redis = OwnRedis::start_tls(kind, &folder).await;
+        let (services, folder) = (Services::new().await, tempfile::tempdir().unwrap());
+        let more = [("REDIS__CA_FILE", authority.as_str()), ("REDIS__PARTITIONS", "4")];
+        let process = serve(&redis, &services, &more, folder.path()).await;
+        for email in ["ada@example.org", "eve@example.org", "zoe@example.org"] {
+            let (status, body) = process.post(READER, "/auth/v1/otp", json!({"email": email})).await;
+            assert_eq!(status.as_u16(), 200, "{kind}: {body}");
+            let code = process.code_from_inbox(email).await;
+            let (status, session) = process.verify(READER, email, &code).await;
+            assert_eq!(status.as_u16(), 200, "{kind}: {session}");
+        }
+        assert_eq!(process.stop().await.0, Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t43_a_redis_that_is_not_whom_its_certificate_names_is_refused() {
+    let (folder, authority) = certificates();
+    let mut redis = OwnRedis::start_tls("one", &folder).await;
     let services = Services::new().await;
-    let folder = tempfile::tempdir().unwrap();
     let trusted = [("REDIS__CA_FILE", authority.as_str())];
-    let process = serve(&redis, &services, &trusted, folder.path()).await;
-    let email = "ada@example.org";
-    let asked = serde_json::json!({"email": email});
-    assert_eq!(process.post(super::super::support::app::READER, "/auth/v1/otp", asked).await.0.as_u16(), 200);
-    let code = process.code_from_inbox(email).await;
-    let (status, session) = process.verify(super::super::support::app::READER, email, &code).await;
-    assert_eq!(status.as_u16(), 200, "{session}");
-    assert_eq!(process.stop().await.0, Some(0));
     // An authority that the system does not know.
     refused(&settings(&redis, &services, &[])).await;
     // Another name for the same server.

@@ -1,15 +1,20 @@
-//! A master dies in the middle of sign-ins: its place is taken, and nobody gets in twice.
+//! A master dies, or a slot moves, in the middle of sign-ins: they are followed, and nobody gets in twice.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use redis::aio::MultiplexedConnection;
 use serde_json::json;
 
 use super::super::support::app::READER;
 use super::super::support::process::Process;
+use super::super::support::redis::client_of;
 use super::super::support::{OwnRedis, Services};
 use super::serve;
+
+/// A key in the slot of the first partition.
+const KEY: &str = "t-{0}";
 
 /// In which normal service has to be back once another master is there.
 const BACK: Duration = Duration::from_secs(10);
@@ -18,7 +23,7 @@ const BACK: Duration = Duration::from_secs(10);
 struct Visitors {
     process: Process,
     stop: AtomicBool,
-    /// How often each of them got in.
+    /// How often they got in.
     sessions: AtomicU64,
     /// Sign-ins that failed for want of Redis.
     turned_away: AtomicU64,
@@ -83,9 +88,10 @@ async fn until(what: &str, patience: Duration, mut condition: impl AsyncFnMut() 
     began.elapsed()
 }
 
-async fn a_master_dies_in_the_middle_of_sign_ins(redis: OwnRedis, how: &str) {
-    let (services, folder) = (Services::on(&redis).await, tempfile::tempdir().unwrap());
-    let process = serve(&redis, &services, &[("REDIS__PARTITIONS", "8")], folder.path()).await;
+/// Sign-ins go on while `happens` does, and end when they have gone well for a while; how many did not.
+async fn in_the_middle_of_sign_ins(redis: &OwnRedis, happens: impl AsyncFnOnce()) -> u64 {
+    let (services, folder) = (Services::on(redis).await, tempfile::tempdir().unwrap());
+    let process = serve(redis, &services, &[("REDIS__PARTITIONS", "8")], folder.path()).await;
     let visitors = Arc::new(Visitors {
         process,
         stop: AtomicBool::new(false),
@@ -99,21 +105,14 @@ async fn a_master_dies_in_the_middle_of_sign_ins(redis: OwnRedis, how: &str) {
         async move || visitors.in_a_row.load(Ordering::SeqCst) >= count
     };
     until("sign-ins before", Duration::from_secs(30), in_a_row(8)).await;
-    let dead = redis.master_of("t-{0}").await.unwrap();
-    redis.signal(dead, how);
-    visitors.in_a_row.store(0, Ordering::SeqCst);
-    until("a failover", Duration::from_secs(30), async || {
-        redis.master_of("t-{0}").await.is_some_and(|port| port != dead)
-    })
-    .await;
+    happens().await;
     // All eight partitions, most likely: addresses fall where they fall.
     visitors.in_a_row.store(0, Ordering::SeqCst);
-    until("sign-ins after the failover", BACK, in_a_row(24)).await;
+    until("sign-ins afterwards", BACK, in_a_row(24)).await;
     visitors.stop.store(true, Ordering::SeqCst);
     for visitor in coming {
         visitor.await.unwrap();
     }
-    assert!(visitors.turned_away.load(Ordering::SeqCst) > 0, "nobody noticed: nothing was tried");
     assert_eq!(
         services.count("auth.sessions").await,
         i64::try_from(visitors.sessions.load(Ordering::SeqCst)).unwrap()
@@ -122,6 +121,20 @@ async fn a_master_dies_in_the_middle_of_sign_ins(redis: OwnRedis, how: &str) {
     assert_eq!(services.count(twice).await, 0);
     let visitors = Arc::into_inner(visitors).unwrap();
     assert_eq!(visitors.process.stop().await.0, Some(0));
+    visitors.turned_away.into_inner()
+}
+
+async fn a_master_dies_in_the_middle_of_sign_ins(redis: OwnRedis, how: &str) {
+    let turned_away = in_the_middle_of_sign_ins(&redis, async || {
+        let dead = redis.master_of(KEY).await.unwrap();
+        redis.signal(dead, how);
+        until("a failover", Duration::from_secs(30), async || {
+            redis.master_of(KEY).await.is_some_and(|port| port != dead)
+        })
+        .await;
+    })
+    .await;
+    assert!(turned_away > 0, "nobody noticed: nobody came while there was no master");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -142,4 +155,50 @@ async fn f04_a_master_of_a_cluster_that_falls_silent_is_followed_to_its_replica(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f04_a_silent_master_that_sentinels_watch_is_followed_to_its_replica() {
     a_master_dies_in_the_middle_of_sign_ins(OwnRedis::start(&["sentinel"]).await, "STOP").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f04_a_slot_that_moves_to_another_node_with_its_keys_is_followed_there() {
+    let redis = OwnRedis::start(&["cluster"]).await;
+    in_the_middle_of_sign_ins(&redis, async || {
+        let from = redis.master_of(KEY).await.unwrap();
+        let to = *redis.masters.iter().find(|port| **port != from).unwrap();
+        let (mut source, mut target) = (connected(from).await, connected(to).await);
+        let slot: u16 = ask(&mut source, &["CLUSTER", "KEYSLOT", KEY]).await.unwrap();
+        let slot = slot.to_string();
+        let (from_id, to_id): (String, String) = (
+            ask(&mut source, &["CLUSTER", "MYID"]).await.unwrap(),
+            ask(&mut target, &["CLUSTER", "MYID"]).await.unwrap(),
+        );
+        let () = ask(&mut target, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]).await.unwrap();
+        let () = ask(&mut source, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]).await.unwrap();
+        let mut moved = 0;
+        // As administrators do it: a key at a time, while the slot is in use.
+        loop {
+            let keys: Vec<String> =
+                ask(&mut source, &["CLUSTER", "GETKEYSINSLOT", &slot, "1"]).await.unwrap();
+            let Some(key) = keys.first() else { break };
+            // It may have ended just now: NOKEY.
+            let _: String =
+                ask(&mut source, &["MIGRATE", "127.0.0.1", &to.to_string(), key, "0", "1000"]).await.unwrap();
+            moved += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(moved > 0, "no key was in the slot");
+        for node in [&mut target, &mut source] {
+            let () = ask(node, &["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]).await.unwrap();
+        }
+    })
+    .await;
+}
+
+async fn connected(port: u16) -> MultiplexedConnection {
+    client_of(port).get_multiplexed_async_connection().await.unwrap()
+}
+
+async fn ask<T: redis::FromRedisValue>(
+    node: &mut MultiplexedConnection,
+    words: &[&str],
+) -> redis::RedisResult<T> {
+    redis::cmd(words[0]).arg(&words[1..]).query_async(node).await
 }

@@ -189,7 +189,7 @@ async fn f20_requests_that_are_given_up_mix_up_nobodys_answers() {
     let impatient = {
         let process = Arc::clone(&process);
         async move {
-            for count in 0..400_u64 {
+            for count in 0..2000_u64 {
                 let body = json!({"email": format!("gone{count}@example.org")});
                 let given_up = process.answer(READER, "/auth/v1/otp", &body);
                 let _ = tokio::time::timeout(Duration::from_micros(200 + 20 * (count % 100)), given_up).await;

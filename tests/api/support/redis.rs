@@ -20,6 +20,15 @@ pub(crate) struct OwnRedis {
 
 impl OwnRedis {
     pub(crate) async fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, None).await
+    }
+
+    /// One that speaks TLS only, as localhost, with the certificates in a folder.
+    pub(crate) async fn start_tls(kind: &str, certificates: &Path) -> Self {
+        Self::start_with(&[kind], Some(certificates)).await
+    }
+
+    async fn start_with(arguments: &[&str], certificates: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/redis.py");
         let mut child = Command::new("python3")
@@ -29,6 +38,7 @@ impl OwnRedis {
             .arg(folder.path())
             .args(&arguments[1..])
             .env("DOORCODE_TEST_REDIS_SERVER", setting("DOORCODE_TEST_REDIS_SERVER"))
+            .envs(certificates.map(|folder| ("DOORCODE_TEST_REDIS_TLS", folder)))
             // It ends at the end of its input, which we hold: even if we are killed.
             .stdin(Stdio::piped())
             .spawn()
@@ -90,10 +100,13 @@ pub(crate) async fn guarded() -> &'static OwnRedis {
     ONE.get_or_init(|| OwnRedis::start(&["one"])).await
 }
 
+/// What the Sentinels of [`sentinel`] ask for.
+pub(crate) const WATCHWORD: &str = "watchword";
+
 /// A master that Sentinels know, for all tests that leave it as it is.
 pub(crate) async fn sentinel() -> &'static OwnRedis {
     static SENTINEL: OnceCell<OwnRedis> = OnceCell::const_new();
-    SENTINEL.get_or_init(|| OwnRedis::start(&["sentinel"])).await
+    SENTINEL.get_or_init(|| OwnRedis::start(&["sentinel", WATCHWORD])).await
 }
 
 /// A cluster for all tests that leave it as it is.

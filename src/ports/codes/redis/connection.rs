@@ -91,6 +91,19 @@ impl Connections {
         self.0.source.connect_alone(self.at(partition), &key_of(partition), answer).await
     }
 
+    /// Waits for the connection, as nobody does who has to answer a request.
+    pub(super) async fn connected(&self) -> RedisResult<()> {
+        self.wire().await.map(drop)
+    }
+
+    /// The connection, if there is one.
+    fn ready(&self) -> Option<(u64, Wire)> {
+        match &*self.0.state.borrow() {
+            State::Up(number, wire) => Some((*number, wire.clone())),
+            State::Down(_) | State::Connecting => None,
+        }
+    }
+
     /// The connection, once there is one.
     async fn wire(&self) -> RedisResult<(u64, Wire)> {
         let mut changes = self.0.state.subscribe();
@@ -182,8 +195,12 @@ impl At {
         })?;
         let mut used = None;
         let outcome = async {
-            let wire = tokio::time::timeout(inner.timeout, self.connections.wire()).await;
-            let (number, wire) = wire.unwrap_or_else(|_| Err(too_late()))?;
+            let (number, wire) = match self.connections.ready() {
+                Some(ready) => ready,
+                None => tokio::time::timeout(inner.timeout, self.connections.wire())
+                    .await
+                    .unwrap_or_else(|_| Err(too_late()))?,
+            };
             let is_node = matches!(wire, Wire::Node(_));
             used = Some((number, is_node));
             let route = Route::with_key(key_of(self.partition), SlotAddr::Master);
@@ -232,6 +249,7 @@ impl ConnectionLike for At {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(self.call(async move |wire, route| match wire {
             Wire::Node(mut node) => node.req_packed_commands(pipeline, offset, count).await,
+            // Not followed: of a transaction it cannot be seen where to. Workers send these, and come again.
             Wire::Cluster(mut cluster) => {
                 let route = SingleNodeRoutingInfo::SpecificNode(route);
                 cluster.route_pipeline(pipeline.clone(), offset, count, route).await
@@ -257,7 +275,7 @@ async fn follow(mut cluster: ClusterConnection, cmd: &Cmd, route: Route) -> Redi
         }
         follows += 1;
         outcome = match kind {
-            // The map of slots is being drawn again already. Where nobody has the slot yet, that takes a while.
+            // The map of slots is being drawn again already. Of a slot on the move, nobody answers for several keys.
             ServerErrorKind::Moved | ServerErrorKind::ReadOnly | ServerErrorKind::TryAgain => {
                 tokio::time::sleep(ON_THE_MOVE).await;
                 cluster.route_command(cmd.clone(), to(route)).await

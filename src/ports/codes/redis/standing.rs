@@ -2,7 +2,7 @@
 
 use redis::AsyncCommands;
 
-use super::RedisCodes;
+use super::{RedisCodes, store_error};
 use crate::ports::PortError;
 use crate::telemetry::StoreCall;
 
@@ -10,6 +10,10 @@ use crate::telemetry::StoreCall;
 const KEEPS: &str = "noeviction";
 
 impl RedisCodes {
+    pub(in crate::ports::codes) async fn connect(&self) -> Result<(), PortError> {
+        self.connections.connected().await.map_err(store_error)
+    }
+
     pub(in crate::ports::codes) async fn check(&self) -> Result<(), PortError> {
         for partition in 0..self.connections.parts() {
             // About a key, and no PING: in a cluster only the master that has its slot can answer.

@@ -20,7 +20,7 @@ use crate::ports::codes::redis::address::RedisShape;
 /// For a connection with its greeting.
 const CONNECT: Duration = Duration::from_secs(1);
 /// For all that is asked until it is known where to connect.
-const FIND: Duration = Duration::from_secs(2);
+const FIND: Duration = Duration::from_secs(3);
 
 pub(super) enum Source {
     One(Client),
