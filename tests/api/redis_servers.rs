@@ -27,6 +27,11 @@ fn settings(redis: &OwnRedis, services: &Services, more: &[(&str, &str)]) -> Vec
         // Everybody comes from one address here.
         ("LIMITS__CODE_REQUESTS", "100000"),
         ("LIMITS__VERIFIES", "100000"),
+        ("LIMITS__CLIENT_SENDS_PER_10MIN", "100000"),
+        ("LIMITS__CLIENT_SENDS_PER_HOUR", "100000"),
+        ("LIMITS__NETWORK_SENDS_PER_HOUR", "100000"),
+        ("LIMITS__CLIENT_WRONG_PER_10MIN", "100000"),
+        ("LIMITS__NETWORK_WRONG_PER_HOUR", "100000"),
     ];
     let mut settings = services.settings();
     settings.extend(ours.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
