@@ -66,10 +66,13 @@ pub(crate) async fn f06_postgresql_killed_while_the_right_code_is_typed_burns_no
     let lasts = tokio::time::sleep(outage(&world));
     world.kill_postgres();
     // Oftener than a code has tries.
+    let mut slowest = Duration::ZERO;
     for _ in 0..7 {
         world.ledger.verified_unheard(&person.email);
-        is_turned_away_within(2 * SOON, person.wire.verify(&person.email, &code, &[])).await;
+        let took = is_turned_away_within(2 * SOON, person.wire.verify(&person.email, &code, &[])).await;
+        slowest = slowest.max(took);
     }
+    println!("  503 after {slowest:.1?} at most");
     world.ledger.refreshed_unheard(&tokens);
     is_turned_away_within(2 * SOON, person.wire.refresh(&tokens.refresh, &[])).await;
     let keys = person.wire.request(Method::GET, "/auth/v1/.well-known/jwks.json").send().await.unwrap();
@@ -111,11 +114,13 @@ async fn a_session_and_a_code(world: &Arc<World>) -> (Person, crate::ledger::Tok
     (person, tokens, code)
 }
 
-async fn is_turned_away_within(limit: Duration, answer: impl Future<Output = Got>) {
+async fn is_turned_away_within(limit: Duration, answer: impl Future<Output = Got>) -> Duration {
     let began = Instant::now();
     let got = answer.await;
     assert!(matches!(got, Got::TurnedAway(_)), "{got:?}");
-    assert!(began.elapsed() < limit, "it took {:?}", began.elapsed());
+    let took = began.elapsed();
+    assert!(took < limit, "it took {took:?}");
+    took
 }
 
 fn turned_away(score: &Score, act: Act) -> u64 {
