@@ -14,7 +14,7 @@ use super::mail_failures::About;
 use super::sealed::{MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{ChallengeId, EmailAddress, Locale, MailFailure, Site};
+use crate::domain::{AddressTag, ChallengeId, EmailAddress, Locale, MailFailure, Site};
 use crate::ports::PortError;
 use crate::ports::codes::{MAIL_LEASE, QueuedMail};
 use crate::ports::mail::templates::{Brand, Letter, RenderedMail, Templates};
@@ -248,7 +248,8 @@ impl MailWorkers {
     /// Whether the code in a mail is the one that works; it may wait under an older master of the ring.
     async fn is_current(&self, email: &EmailAddress, site: &Site, job: &MailJob) -> Result<bool, PortError> {
         let (slot, challenge) = (job.letter.slot(), ChallengeId(job.challenge));
-        for address in self.flows.keys.address_tags(email) {
+        let device = job.device.as_deref().and_then(AddressTag::parse);
+        for address in device.into_iter().chain(self.flows.keys.address_tags(email)) {
             if self.flows.codes.is_current(address, &site.id, slot, challenge).await? {
                 return Ok(true);
             }

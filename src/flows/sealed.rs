@@ -47,6 +47,9 @@ pub(super) struct MailJob {
     /// What the request asked for.
     pub locale: Option<String>,
     pub requested_at: DateTime<Utc>,
+    /// The name of the known device that asked, under which its code waits; servers of before knew of none.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 /// What the mail with a code says, and with that what the code is for.

@@ -9,7 +9,9 @@ use super::request_code::RequestCodeError;
 use super::sealed::{LinkToken, MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{BrowserId, ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, Slot};
+use crate::domain::{
+    AddressTag, BrowserId, ChallengeId, CodeKind, EmailAddress, KnownDevice, Locale, SignInCode, Site, Slot,
+};
 use crate::ports::PortError;
 use crate::ports::codes::{CountSend, Issue, IssueCode, Issued, Witness};
 use crate::ports::limits::Act;
@@ -24,6 +26,8 @@ pub(super) struct NewCode<'a, C> {
     pub by: By<'a>,
     /// The browser that it is to work in, where it was asked for on a hosted page.
     pub browser: Option<BrowserId>,
+    /// The device, as its cookie tells there.
+    pub device: Option<&'a KnownDevice>,
     /// What its mail says, and so what the code is for.
     pub letter: MailFor,
     /// The language asked for.
@@ -41,7 +45,9 @@ impl Flows {
         let challenge = ChallengeId::new();
         let slot = new.letter.slot();
         let address = self.keys.address_tag(email);
-        let link = LinkToken::generate(address, &mut rng);
+        let device =
+            self.device_of(site, email, new.device).map(|device| self.keys.device_tag(device, email));
+        let link = LinkToken::generate(device.unwrap_or(address), &mut rng);
         let short = SignInCode::generate(CodeKind::Short, &mut rng);
         let long = SignInCode::generate(CodeKind::Long, &mut rng);
         let job = |code: &SignInCode| {
@@ -55,15 +61,22 @@ impl Flows {
                 letter: new.letter.clone(),
                 locale: new.locale.map(|locale| locale.tag().to_owned()),
                 requested_at: self.clock.now(),
+                device: device.map(AddressTag::to_hex),
             };
             self.seal(Sealed::MailJob, "", &job)
         };
         let mac = |code: &SignInCode| self.keys.code_mac(&site.id, slot, email, new.browser.as_ref(), code);
         let witness = self.witness(new.by, Some(email));
+        let sending = self.sending(site, email, slot, Some(new.by), Some(&witness));
         let issued = self
             .codes
             .issue(&IssueCode {
-                send: self.sending(site, email, slot, Some(new.by), Some(&witness)),
+                send: CountSend {
+                    device,
+                    // What strangers at the same network do is nothing to a device that has mails of its own.
+                    client: sending.client.filter(|_| device.is_none()),
+                    ..sending
+                },
                 challenge,
                 short_mac: &mac(&short),
                 long_mac: &mac(&long),
@@ -92,6 +105,16 @@ impl Flows {
         let issued = self.codes.count_send(&self.sending(site, email, slot, by, witness.as_ref())).await;
         self.count_issued(site, slot, by, &issued);
         refusal(issued?)
+    }
+
+    /// The device that a cookie tells of, where the owner of an address has signed in with it.
+    pub(super) fn device_of<'a>(
+        &self,
+        site: &Site,
+        email: &EmailAddress,
+        told: Option<&'a KnownDevice>,
+    ) -> Option<&'a KnownDevice> {
+        told.filter(|device| device.knows(&site.id, email, &self.keys))
     }
 
     /// A sending, as limits count it. A client counts where one asks.

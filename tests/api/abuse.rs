@@ -2,6 +2,7 @@
 
 mod month;
 mod networks;
+mod owner;
 mod trip;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -133,7 +133,7 @@ async fn enter(mut visit: Visit, signed_in: &SignedIn, destination: &str) -> Res
             );
         }
     }
-    visit.enter(signed_in.session);
+    visit.enter(signed_in);
     if signed_in.is_first && visit.site.kind == SiteKind::Reader {
         visit.go(&welcome::address(destination))
     } else {
