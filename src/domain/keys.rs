@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use self::derived::{
     Derived, code_text, cookie_tag, device_name, device_proof, form_tag, limit_name, link_text, mac,
-    refresh_tag, secret_name, service_key_digest, tag, truncated,
+    refresh_tag, secret_name, service_key_digest, stop_text, tag, truncated,
 };
 use super::{BrowserId, EmailAddress, KnownDevice, ServiceKey, SessionId, SignInCode, Slot};
 
@@ -199,6 +199,22 @@ impl KeyRing {
         secret: &[u8; MAC_LENGTH],
     ) -> impl Iterator<Item = String> {
         self.all().map(move |keys| link_text(keys, site, slot, secret))
+    }
+
+    /// The keyed hash under which a secret is stored that ends a challenge.
+    #[must_use]
+    pub fn stop_mac(&self, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
+        stop_text(&self.newest, site, slot, secret)
+    }
+
+    /// The keyed hashes that such a secret may have in the store: under each master of the ring, the newest first.
+    pub fn stop_macs(
+        &self,
+        site: &str,
+        slot: Slot,
+        secret: &[u8; MAC_LENGTH],
+    ) -> impl Iterator<Item = String> {
+        self.all().map(move |keys| stop_text(keys, site, slot, secret))
     }
 
     /// The name in the store of a secret that comes without an address: an authorization code.

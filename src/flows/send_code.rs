@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::audit::By;
 use super::request_code::RequestCodeError;
-use super::sealed::{LinkToken, MailFor, MailJob};
+use super::sealed::{DisownToken, LinkToken, MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
 use crate::domain::{
@@ -47,7 +47,9 @@ impl Flows {
         let address = self.keys.address_tag(email);
         let device =
             self.device_of(site, email, new.device).map(|device| self.keys.device_tag(device, email));
-        let link = LinkToken::generate(device.unwrap_or(address), &mut rng);
+        let place = device.unwrap_or(address);
+        let link = LinkToken::generate(place, &mut rng);
+        let disown = DisownToken::generate(address, place, &mut rng);
         let short = SignInCode::generate(CodeKind::Short, &mut rng);
         let long = SignInCode::generate(CodeKind::Long, &mut rng);
         let job = |code: &SignInCode| {
@@ -58,6 +60,7 @@ impl Flows {
                 code: code.expose().to_owned(),
                 // Only signing in can be done by opening a link: what changes or ends an account is typed.
                 link: (slot == Slot::SignIn && site.confirm_page().is_some()).then(|| link.encode()),
+                disown: site.disown_page().map(|_| disown.encode()),
                 letter: new.letter.clone(),
                 locale: new.locale.map(|locale| locale.tag().to_owned()),
                 requested_at: self.clock.now(),
@@ -85,7 +88,7 @@ impl Flows {
                 short_job: &job(&short)?,
                 long_job: &job(&long)?,
                 how: new.how,
-                stop_mac: "",
+                stop_mac: &self.keys.stop_mac(&site.id, slot, &disown.secret),
             })
             .await;
         self.count_issued(site, slot, Some(new.by), &issued);
@@ -145,6 +148,7 @@ impl Flows {
             Ok(Issued::Counted) => (CodeIssue::Counted, None),
             Ok(Issued::NothingToReplace) => (CodeIssue::Nothing, None),
             Ok(Issued::TooSoon(_)) => (CodeIssue::TooSoon, Some(Limit::AddressMails)),
+            Ok(Issued::Cooling(_)) => (CodeIssue::Cooling, Some(Limit::AddressCooling)),
             Ok(Issued::SiteBudget(_)) => (CodeIssue::SiteBudget, Some(Limit::SiteMails)),
             Ok(Issued::HostBudget(_)) => (CodeIssue::HostBudget, Some(Limit::HostMails)),
             Ok(Issued::ClientLimited(_)) => (CodeIssue::Client, Some(Limit::NetworkSends)),
@@ -168,7 +172,8 @@ pub(super) fn context_of(site: &Site, slot: Slot) -> String {
 fn refusal(issued: Issued) -> Result<(), RequestCodeError> {
     match issued {
         Issued::Queued(_) | Issued::Counted | Issued::NothingToReplace => Ok(()),
-        Issued::TooSoon(wait) => Err(RequestCodeError::TooSoon(wait)),
+        // Whether somebody disowned a code is nobody else's business.
+        Issued::TooSoon(wait) | Issued::Cooling(wait) => Err(RequestCodeError::TooSoon(wait)),
         Issued::SiteBudget(wait) => Err(RequestCodeError::SiteBudget(wait)),
         Issued::HostBudget(wait) => Err(RequestCodeError::HostBudget(wait)),
         Issued::ClientLimited(wait) => Err(RequestCodeError::ClientLimited(wait)),

@@ -1,5 +1,6 @@
 //! Guessing, flooding and locking out: what somebody with many addresses, or against many, gets nowhere with.
 
+mod disown;
 mod month;
 mod networks;
 mod owner;

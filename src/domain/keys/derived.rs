@@ -116,6 +116,11 @@ pub(super) fn link_text(keys: &Derived, site: &str, slot: Slot, secret: &[u8; MA
     data_encoding::HEXLOWER.encode(mac(&keys.links, &parts).as_ref())
 }
 
+pub(super) fn stop_text(keys: &Derived, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
+    let parts = [b"stop".as_slice(), site.as_bytes(), slot.as_str().as_bytes(), secret];
+    data_encoding::HEXLOWER.encode(mac(&keys.links, &parts).as_ref())
+}
+
 pub(super) fn secret_name(keys: &Derived, site: &str, secret: &[u8; MAC_LENGTH]) -> AddressTag {
     AddressTag(truncated(&mac(&keys.secrets, &[site.as_bytes(), secret])))
 }
