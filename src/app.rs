@@ -14,13 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::operation::{Documents, OpenDatabase, Operation, documents};
 pub use self::wiring::sites;
-use crate::config::Config;
+use crate::config::{Config, DatabasePooler};
 use crate::domain::audit_chain::AuditReport;
 use crate::flows::{AuditRange, Flows, MailWorkers, RewrapReport, SharedFlows, SigningKeysError};
 use crate::http::{self, ConnectionLimits, HttpSettings, LookError, Pages};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
-use crate::ports::db::{Db, DbSettings, DemoError, MigrateError};
+use crate::ports::db::{Db, DbSettings, DemoError, MigrateError, Pooler, StatementLimits};
 use crate::ports::mail::templates::{TemplateError, Templates};
 use crate::ports::mail::{Inbox, MailError, Mailer};
 use crate::telemetry::DbCounts;
@@ -75,6 +75,16 @@ pub enum StartError {
         place: String,
         /// What is wrong.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Redis makes room by forgetting.
+    #[error(
+        "the Redis at {place} has maxmemory-policy {policy}, under which it forgets limits: set it to noeviction"
+    )]
+    Forgets {
+        /// Where it is, without a password.
+        place: String,
+        /// What it says.
+        policy: String,
     },
     /// The database could not be brought up to date.
     #[error("the database cannot be migrated")]
@@ -382,8 +392,20 @@ fn db_settings(config: &Config, url: secrecy::SecretString, embedded: bool) -> D
         } else {
             Duration::from_millis(config.database.acquire_timeout_ms)
         },
-        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        limits: statement_limits(config),
+        pooler: match config.database.pooler {
+            DatabasePooler::None => Pooler::None,
+            DatabasePooler::Pgbouncer => Pooler::Transaction,
+            DatabasePooler::PgbouncerPrepared => Pooler::Prepared,
+        },
         keep_open: embedded,
+    }
+}
+
+fn statement_limits(config: &Config) -> StatementLimits {
+    StatementLimits {
+        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        lock_timeout: Duration::from_millis(config.database.lock_timeout_ms),
     }
 }
 

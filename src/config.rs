@@ -38,7 +38,7 @@ pub use sections::{
     SecretsConfig, ServerConfig, TelemetryConfig,
 };
 pub use sites::SiteConfig;
-pub use stores::{DatabaseConfig, RedisConfig};
+pub use stores::{DatabaseConfig, DatabasePooler, RedisConfig};
 
 /// Everything that can be set. Only the place that builds the server sees all of it; the parts get their
 /// section.

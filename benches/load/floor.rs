@@ -13,7 +13,7 @@ use poem::error::ServiceUnavailable;
 use poem::listener::TcpAcceptor;
 use poem::web::Data;
 use poem::{EndpointExt as _, Route, Server, get, handler, post};
-use redis::aio::ConnectionManager;
+use redis::aio::MultiplexedConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -59,7 +59,7 @@ pub(crate) async fn serve(database: &str, redis: &str) -> anyhow::Result<()> {
         .connect(database)
         .await
         .context("PostgreSQL")?;
-    let redis = redis::Client::open(redis)?.get_connection_manager().await.context("Redis")?;
+    let redis = redis::Client::open(redis)?.get_multiplexed_async_connection().await.context("Redis")?;
     let routes = Route::new()
         .at("/bare", post(bare))
         .at("/ping", post(ping).data(redis))
@@ -80,7 +80,7 @@ fn bare() -> &'static str {
 }
 
 #[handler]
-async fn ping(redis: Data<&ConnectionManager>) -> poem::Result<String> {
+async fn ping(redis: Data<&MultiplexedConnection>) -> poem::Result<String> {
     redis::cmd("PING").query_async(&mut redis.0.clone()).await.map_err(ServiceUnavailable)
 }
 

@@ -1,7 +1,7 @@
 //! The load bench: what the server does a second, beside what the same machine does with nothing around the same I/O.
 //!
 //! ```text
-//! cargo bench --no-default-features --bench load               everything, about three minutes
+//! cargo bench --no-default-features --bench load               everything, about four minutes
 //! cargo bench --no-default-features --bench load -- --help     its options
 //! cargo bench --bench load -- --embedded                       the embedded database's start too
 //! ```
@@ -19,6 +19,8 @@
 //! | get user    | a bare handler of the same framework that selects one row             | 60 % |
 //! | permissions | none: p99 below 10 ms with 100,000 staff records                      |      |
 //!
+//! Last, 100,000 people are imported, and as many more with a kill on the way.
+//!
 //! The ratio is what is worth comparing between machines and between runs; the rates are not. All of it shares the
 //! cores: the load, the stores and the server. What misses its aim is printed as such and is no failure; errors are.
 
@@ -26,6 +28,7 @@ mod api;
 mod client;
 mod drive;
 mod floor;
+mod import;
 mod process;
 mod report;
 mod server;
@@ -95,6 +98,7 @@ enum Operation {
     Refresh,
     User,
     Permissions,
+    Import,
 }
 
 fn main() -> ExitCode {
@@ -235,6 +239,9 @@ impl Bench<'_> {
             let staff = workers.staff(self.sink, workers.count()).await?;
             let (asked, _) = server.drive("permissions", workers.permissions(&staff)).await?;
             report.operation(asked, None);
+        }
+        if self.measures(Operation::Import) {
+            report.import(import::measure(self.binary, self.services).await?);
         }
         Ok(())
     }

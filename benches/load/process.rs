@@ -59,6 +59,12 @@ impl Ending {
         self.child.stdout.take()
     }
 
+    /// Ends it as a crash would.
+    pub(crate) fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Whether it runs no more.
     pub(crate) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
@@ -67,6 +73,9 @@ impl Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
+        if self.has_ended() {
+            return;
+        }
         // Asked first, since a database that is killed has to be repaired at its next start.
         let _ = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
         let began = Instant::now();

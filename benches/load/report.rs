@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::drive::Measured;
+use crate::import::{self, Imported};
 
 /// The slowest that one request in a hundred may be.
 const P99_MS: f64 = 10.0;
@@ -32,6 +33,7 @@ pub(crate) struct Report {
     floors: Vec<Measured>,
     starts: Vec<(&'static str, Duration, Duration)>,
     peak_memory_kb: Option<u64>,
+    imported: Option<Imported>,
 }
 
 impl Report {
@@ -43,6 +45,7 @@ impl Report {
             floors: Vec::new(),
             starts: Vec::new(),
             peak_memory_kb: None,
+            imported: None,
         }
     }
 
@@ -64,6 +67,11 @@ impl Report {
     /// The most memory that the server has held.
     pub(crate) fn memory(&mut self, kb: u64) {
         self.peak_memory_kb = Some(kb);
+    }
+
+    /// How people were taken over.
+    pub(crate) fn import(&mut self, imported: Imported) {
+        self.imported = Some(imported);
     }
 
     /// How often anything failed, floors included.
@@ -114,6 +122,22 @@ impl fmt::Display for Report {
                 f,
                 "{:<42} {mb:>6} MB, aim below {aim} MB: {verdict}",
                 "peak memory of the lean server"
+            )?;
+        }
+        if let Some(imported) = &self.imported {
+            let took = imported.took.as_secs_f64();
+            writeln!(
+                f,
+                "import of {} people: {took:.1} s, {:.0} a second, peak memory {} MB",
+                import::PEOPLE,
+                f64::from(import::PEOPLE) / took,
+                imported.peak_memory_kb / 1024
+            )?;
+            writeln!(
+                f,
+                "the same, killed on the way: went on after {}, {:.1} s for the rest, everybody there once",
+                imported.resumed_at,
+                imported.rest_took.as_secs_f64()
             )?;
         }
         Ok(())

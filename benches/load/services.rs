@@ -119,6 +119,15 @@ impl Services {
         Ok(())
     }
 
+    /// How many accounts there are whose address is like that.
+    pub(crate) async fn accounts(&self, like: &str) -> anyhow::Result<i64> {
+        let mut connection = PgConnection::connect(&self.database_url()?).await.context("PostgreSQL")?;
+        let count = sqlx::query_scalar("select count(*) from auth.users where email like $1");
+        let count = count.bind(like).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(count)
+    }
+
     /// The database of this run, as the superuser.
     fn database_url(&self) -> anyhow::Result<String> {
         let mut url = Url::parse(&self.superuser_url)?;

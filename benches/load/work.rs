@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use doorcode::domain::{ChallengeId, EmailAddress, RefreshToken, SessionId, UserMetadata};
-use doorcode::ports::db::{Db, DbSettings, OpenSession, Opened, RefreshSession, Refreshed};
+use doorcode::ports::db::{
+    Db, DbSettings, OpenSession, Opened, Pooler, RefreshSession, Refreshed, StatementLimits,
+};
 use doorcode::telemetry::DbCounts;
 
 use crate::api::{Api, Session};
@@ -168,7 +170,11 @@ impl<'a> Workers<'a> {
             url: self.services.login_url().into(),
             pool_size: size,
             acquire_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(5),
+            limits: StatementLimits {
+                statement_timeout: Duration::from_secs(5),
+                lock_timeout: Duration::from_secs(5),
+            },
+            pooler: Pooler::None,
             keep_open: false,
         };
         Ok(Db::new(&settings, DbCounts::default())?)

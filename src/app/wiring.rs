@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, connect, db_settings, patiently};
-use crate::config::{Config, MailTransport, SiteConfig, SmtpTls};
+use super::{StartError, connect, db_settings, patiently, statement_limits};
+use crate::config::{Config, DatabasePooler, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{KeyRing, SharedNetworks, Site, Sites};
 use crate::flows::{self, AuditSettings, Flows, GateMemory, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
@@ -20,7 +20,7 @@ use crate::ports::codes::{
 };
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, Vault, fill_demo, migrate};
+use crate::ports::db::{Db, Vault, fill_demo, limit_login_role, migrate};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 use crate::ports::refusals::Refusals;
@@ -76,7 +76,11 @@ impl Database {
         match self {
             Self::Served => {
                 let owner = config.database.owner_url.as_ref().ok_or(StartError::NoOwner)?;
-                Ok(migrate(owner, &config.database.url).await?)
+                migrate(owner, &config.database.url).await?;
+                if config.database.pooler == DatabasePooler::PgbouncerPrepared {
+                    limit_login_role(owner, &config.database.url, statement_limits(config)).await?;
+                }
+                Ok(())
             }
             #[cfg(feature = "embedded")]
             Self::Embedded(server) => Ok(migrate(&server.owner_url(), &server.login_url()).await?),
@@ -209,23 +213,54 @@ pub(super) fn memory_codes(config: &Config, clock: Clock) -> Codes {
 }
 
 pub(super) async fn codes(config: &Config, clock: Clock, counts: StoreCounts) -> Result<Codes, StartError> {
-    if config.redis.is_memory() {
-        return Ok(memory_codes(config, clock));
-    }
-    let place = config.redis.redacted_url();
+    let Some(address) = config.redis.address.clone() else { return Ok(memory_codes(config, clock)) };
+    let place = address.to_string();
+    let unusable =
+        |source| StartError::Unusable { what: "certificates of Redis", place: place.clone(), source };
+    let ca_pem = config.redis.ca_file.as_ref().map(std::fs::read).transpose();
     let settings = RedisSettings {
-        url: config.redis.url.clone(),
+        address,
+        ca_pem: ca_pem.map_err(|error| unusable(error.into()))?,
+        sentinel_login: config.redis.sentinel_login.clone(),
         key_prefix: config.redis.key_prefix.clone(),
         partitions: config.redis.partitions,
         timeout: Duration::from_millis(config.redis.timeout_ms),
         limits: code_limits(config),
     };
-    patiently("Redis", &place, "redis.url", async {
+    let codes = patiently("Redis", &place, "redis.url", async {
         let codes = Codes::Redis(Box::new(RedisCodes::new(settings, counts)?));
         codes.check().await?;
         Ok(codes)
     })
-    .await
+    .await?;
+    judge_eviction(&codes, place, config.server.is_production()).await?;
+    Ok(codes)
+}
+
+/// A Redis that makes room by forgetting takes limits for room.
+async fn judge_eviction(codes: &Codes, place: String, is_production: bool) -> Result<(), StartError> {
+    match patiently("Redis", &place, "redis.url", codes.eviction()).await {
+        Ok(None) => Ok(()),
+        Ok(Some(policy)) if is_production => Err(StartError::Forgets { place, policy }),
+        Ok(Some(policy)) => {
+            tracing::warn!(
+                place,
+                policy,
+                "a full Redis would forget limits: set maxmemory-policy noeviction"
+            );
+            Ok(())
+        }
+        // Its user may not ask (`+info`), or it was called something else there.
+        Err(StartError::Unusable { source, .. }) => {
+            tracing::warn!(
+                error = &*source as &dyn std::error::Error,
+                place,
+                "Redis does not say what it does when it is full: see that its maxmemory-policy is noeviction"
+            );
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The sites of a configuration.

@@ -104,12 +104,7 @@ impl MailConfig {
             (true, false) => from.blame("smtp_user", None, "a name, as smtp_password is set"),
             _ => {}
         }
-        if let Some(file) = &self.smtp_ca_file
-            && let Err(error) = std::fs::File::open(file)
-        {
-            let found = shown(&file.display().to_string());
-            from.blame("smtp_ca_file", Some(found), format!("a readable file ({error})"));
-        }
+        from.judge_file("smtp_ca_file", self.smtp_ca_file.as_deref());
     }
 
     /// Whether the relay runs on this machine, so that nobody can listen in between.

@@ -6,12 +6,13 @@
 pub(super) const PREFIX: &str = "DOORCODE__";
 
 /// Settings whose values are never printed: secrets, and URLs that can hold a password.
-const UNPRINTABLE: [&str; 6] = [
+const UNPRINTABLE: [&str; 7] = [
     "secrets.master",
     "secrets.previous",
     "database.url",
     "database.owner_url",
     "redis.url",
+    "redis.sentinel_password",
     "mail.smtp_password",
 ];
 

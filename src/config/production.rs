@@ -8,6 +8,7 @@ use super::mail::{MailTransport, SmtpTls, is_local_name};
 use super::names::is_printable;
 use super::problems::{Problem, shown};
 use super::sites::SiteConfig;
+use super::stores::is_local_or_verified;
 use crate::domain::MailLink;
 
 /// Notes everything in `config` that a production server must not run with.
@@ -43,8 +44,19 @@ impl Refusals {
         if config.database.is_embedded() {
             self.refuse("database.url", "", "postgres://… and not the embedded database");
         }
+        let database = &config.database;
+        let urls =
+            [("database.url", Some(&database.url)), ("database.owner_url", database.owner_url.as_ref())];
+        for (key, url) in urls {
+            let known = database.allow_unverified || url.is_none_or(is_local_or_verified);
+            if !known && !database.is_embedded() {
+                let expected = "?sslmode=verify-full at its end (and sslrootcert for an authority of your own), unless PostgreSQL \
+                     is local or database.allow_unverified is true,";
+                self.refuse(key, "", expected);
+            }
+        }
         if config.redis.is_memory() {
-            self.refuse("redis.url", "", "redis://… or rediss://… and not memory");
+            self.refuse("redis.url", "", "redis://…, rediss://… or another of its kind, and not memory");
         }
         if config.audit.retention_days < config.audit.ip_days {
             let expected = "at least audit.ip_days: an address cannot outlive its event,";

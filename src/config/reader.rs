@@ -4,7 +4,7 @@
 //! stand-in gets out: a configuration with problems is never handed over.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -91,6 +91,16 @@ impl<'a> Reader<'a> {
     pub(super) fn file(&mut self, key: &str) -> Option<PathBuf> {
         let text = self.text(key);
         (!text.is_empty()).then(|| PathBuf::from(text))
+    }
+
+    /// Notes that a file cannot be read, if there is one.
+    pub(super) fn judge_file(&mut self, key: &str, file: Option<&Path>) {
+        if let Some(file) = file
+            && let Err(error) = std::fs::File::open(file)
+        {
+            let found = shown(&file.display().to_string());
+            self.blame(key, Some(found), format!("a readable file ({error})"));
+        }
     }
 
     /// True or false.

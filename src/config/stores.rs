@@ -5,9 +5,12 @@
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::reader::Reader;
+use super::mail::is_local_name;
+use super::reader::{Reader, Word};
+use crate::ports::codes::RedisAddress;
 
 /// The database URL that means Postgres inside this process.
 const EMBEDDED: &str = "embedded";
@@ -17,6 +20,23 @@ const MEMORY: &str = "memory";
 
 /// What usually makes a URL unreadable.
 const ENCODED: &str = "the password percent-encoded";
+
+/// What stands between the server and Postgres. `DOORCODE__DATABASE__POOLER`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabasePooler {
+    /// Nothing, or a pooler in session mode.
+    None,
+    /// A pooler in transaction mode.
+    Pgbouncer,
+    /// The same, and it takes prepared statements along.
+    PgbouncerPrepared,
+}
+
+impl Word for DatabasePooler {
+    const WORDS: &'static str = "none, pgbouncer or pgbouncer_prepared";
+    const STAND_IN: Self = Self::None;
+}
 
 /// `[database]`
 #[derive(Clone, Debug)]
@@ -34,6 +54,13 @@ pub struct DatabaseConfig {
     pub acquire_timeout_ms: u64,
     /// Longest time of a statement, 100 to 60000 ms. `DOORCODE__DATABASE__STATEMENT_TIMEOUT_MS`.
     pub statement_timeout_ms: u64,
+    /// Longest wait for a lock, 50 to 60000 ms. `DOORCODE__DATABASE__LOCK_TIMEOUT_MS`.
+    pub lock_timeout_ms: u64,
+    /// What stands in between. `DOORCODE__DATABASE__POOLER`.
+    pub pooler: DatabasePooler,
+    /// Whether production may speak to a database elsewhere without knowing who it is.
+    /// `DOORCODE__DATABASE__ALLOW_UNVERIFIED`.
+    pub allow_unverified: bool,
     /// Apply migrations and policies before serving. `DOORCODE__DATABASE__MIGRATE_AT_START`.
     pub migrate_at_start: bool,
 }
@@ -52,6 +79,10 @@ impl DatabaseConfig {
         if url == EMBEDDED && !owner_url.is_empty() {
             from.blame("owner_url", None, "nothing where url is embedded: that database is its own owner's");
         }
+        let pooler = from.word("pooler");
+        if url == EMBEDDED && pooler != DatabasePooler::None {
+            from.blame("pooler", None, "none where url is embedded: there is nothing in between");
+        }
         let migrate_at_start = from.flag("migrate_at_start");
         let both_known = from.is_unblamed("url") && from.is_unblamed("owner_url");
         if both_known && url != EMBEDDED && owner_url.is_empty() && migrate_at_start {
@@ -64,6 +95,9 @@ impl DatabaseConfig {
             pool_size: from.number("pool_size", 1..=200, ""),
             acquire_timeout_ms: from.number("acquire_timeout_ms", 100..=10_000, "ms"),
             statement_timeout_ms: from.number("statement_timeout_ms", 100..=60_000, "ms"),
+            allow_unverified: from.flag("allow_unverified"),
+            lock_timeout_ms: from.number("lock_timeout_ms", 50..=60_000, "ms"),
+            pooler,
             migrate_at_start,
         }
     }
@@ -84,8 +118,13 @@ impl DatabaseConfig {
 /// `[redis]`
 #[derive(Clone, Debug)]
 pub struct RedisConfig {
-    /// `memory`, or the URL of a Redis or Valkey server. `DOORCODE__REDIS__URL`.
-    pub url: SecretString,
+    /// Where Redis or Valkey is; `None`: `memory`, in this process. `DOORCODE__REDIS__URL`.
+    pub address: Option<RedisAddress>,
+    /// Authorities whom to believe who the server is (PEM). `None`: those of the system. `DOORCODE__REDIS__CA_FILE`.
+    pub ca_file: Option<PathBuf>,
+    /// User and password of the Sentinels, which have accounts of their own; `None`: they ask for none.
+    /// `DOORCODE__REDIS__SENTINEL_USER`, `DOORCODE__REDIS__SENTINEL_PASSWORD`.
+    pub sentinel_login: Option<(String, SecretString)>,
     /// Start of every key, 1 to 32 of `a-z`, `0-9`, `_`, `-`. `DOORCODE__REDIS__KEY_PREFIX`.
     pub key_prefix: String,
     /// Hash-tag partitions of the keys, 1 to 64. `DOORCODE__REDIS__PARTITIONS`.
@@ -96,14 +135,21 @@ pub struct RedisConfig {
 
 impl RedisConfig {
     pub(super) fn read(from: &mut Reader<'_>) -> Self {
-        let url = from.checked(
-            "url",
-            &format!("memory, redis://user:password@host:6379/0 or rediss://…, {ENCODED}"),
-            |text| text == MEMORY || is_store_url(text, &["redis", "rediss"]),
-        );
+        let address = from.parsed("url", &format!("memory, {}", RedisAddress::EXPECTED), |text| {
+            if text == MEMORY { Some(None) } else { RedisAddress::parse(text).map(Some) }
+        });
+        let (user, password) = (from.text("sentinel_user"), from.secret("sentinel_password"));
+        let ca_file = from.file("ca_file");
+        from.judge_file("ca_file", ca_file.as_deref());
+        let has_password = !password.expose_secret().is_empty();
+        if !user.is_empty() && !has_password {
+            from.blame("sentinel_password", None, "a password, as sentinel_user is set");
+        }
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
         Self {
-            url: url.into(),
+            address: address.flatten(),
+            ca_file,
+            sentinel_login: has_password.then_some((user, password)),
             key_prefix: from.checked("key_prefix", "1 to 32 of a-z, 0-9, _ and -", |text| {
                 (1..=32).contains(&text.len()) && text.chars().all(allowed)
             }),
@@ -115,13 +161,13 @@ impl RedisConfig {
     /// Whether codes and limits live in this process.
     #[must_use]
     pub fn is_memory(&self) -> bool {
-        self.url.expose_secret() == MEMORY
+        self.address.is_none()
     }
 
     /// The URL without its password, for logs.
     #[must_use]
     pub fn redacted_url(&self) -> String {
-        redacted(&self.url)
+        self.address.as_ref().map_or_else(|| MEMORY.to_owned(), ToString::to_string)
     }
 }
 
@@ -133,6 +179,19 @@ fn is_store_url(text: &str, schemes: &[&str]) -> bool {
     })
 }
 
+/// Whether a database is on this machine, or must show by its certificate that it is the one: sslmode as libpq reads it.
+pub(super) fn is_local_or_verified(url: &SecretString) -> bool {
+    let Ok(url) = Url::parse(url.expose_secret()) else { return true };
+    let last = |names: &[&str]| {
+        let found = url.query_pairs().filter(|(key, _)| names.contains(&&**key)).last();
+        found.map(|(_, value)| value.into_owned())
+    };
+    let host = last(&["host"]).or(url.host_str().map(str::to_owned)).unwrap_or_default();
+    host.starts_with('/')
+        || is_local_name(&host)
+        || last(&["sslmode", "ssl-mode"]).is_some_and(|mode| matches!(&*mode, "verify-full" | "verify-ca"))
+}
+
 /// `scheme://user@host:port/database`. The query is left off too: a password can be given there.
 fn redacted(url: &SecretString) -> String {
     match Url::parse(url.expose_secret()) {
@@ -141,7 +200,7 @@ fn redacted(url: &SecretString) -> String {
             let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             format!("{}://{user}{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
         }
-        // `embedded` and `memory` are no URLs, and reading lets nothing else through.
+        // `embedded` is no URL, and reading lets nothing else through.
         Err(_) => url.expose_secret().to_owned(),
     }
 }
@@ -154,10 +213,31 @@ mod tests {
     fn a_redacted_url_has_no_password() {
         let redacted = |text: &str| redacted(&SecretString::from(text));
         assert_eq!(redacted("postgres://u:pw@h:5432/d?sslmode=require&password=pw"), "postgres://u@h:5432/d");
-        assert_eq!(redacted("rediss://:pw@h/0"), "rediss://h/0");
         assert_eq!(redacted("postgres:///d?host=/run/postgresql"), "postgres:///d");
-        assert_eq!(redacted("redis://[::1]:1"), "redis://[::1]:1");
+        assert_eq!(redacted("postgres://[::1]:1/d"), "postgres://[::1]:1/d");
         assert_eq!(redacted("embedded"), "embedded");
+    }
+
+    #[test]
+    fn a_database_elsewhere_is_known_by_its_certificate_alone() {
+        let known = |text: &str| is_local_or_verified(&SecretString::from(text));
+        for url in [
+            "postgres://u:pw@db.library.example/d?sslmode=verify-full&sslrootcert=/ca.pem",
+            "postgres://db/d?ssl-mode=verify-ca",
+            "postgres://127.0.0.1/d",
+            "postgres://[::1]:5432/d?sslmode=disable",
+            "postgres:///d?host=/run/postgresql",
+        ] {
+            assert!(known(url), "{url}");
+        }
+        for url in [
+            "postgres://db/d",
+            "postgres://db/d?sslmode=require",
+            "postgres://db/d?sslmode=verify-full&sslmode=prefer",
+            "postgres://localhost/d?host=db",
+        ] {
+            assert!(!known(url), "{url}");
+        }
     }
 
     #[test]

@@ -68,7 +68,10 @@ fn the_shipped_production_file_is_accepted_once_the_secrets_are_given() {
     let file = shipped("production.example.toml");
     let environment = variables(&[
         ("SECRETS__MASTER", MASTER),
-        ("DATABASE__URL", "postgres://doorcode:pw@postgres.library.example:5432/doorcode"),
+        (
+            "DATABASE__URL",
+            "postgres://doorcode:pw@postgres.library.example:5432/doorcode?sslmode=verify-full",
+        ),
         ("REDIS__URL", "rediss://doorcode:pw@redis.library.example:6379/0"),
         ("MAIL__SMTP_USER", "doorcode"),
         ("MAIL__SMTP_PASSWORD", "pw"),
@@ -309,11 +312,21 @@ fn production_takes_a_plaintext_relay_only_if_it_is_local_or_allowed() {
 }
 
 #[test]
+fn production_takes_a_database_that_nobody_verifies_only_if_that_is_allowed() {
+    let unverified = ("DATABASE__URL", "postgres://doorcode:pw@10.0.0.1/doorcode");
+    assert!(production(&[unverified])[0].starts_with("database.url: expected ?sslmode=verify-full"));
+    assert!(production(&[unverified, ("DATABASE__ALLOW_UNVERIFIED", "true")]).is_empty());
+    assert!(production(&[("DATABASE__URL", "postgres://doorcode:pw@127.0.0.1/doorcode")]).is_empty());
+}
+
+#[test]
 fn production_refuses_each_of_these() {
     for (variable, value) in [
         ("SERVER__SHARED_HOSTS", "auth.localhost"),
         ("SERVER__SHARED_HOSTS", "[::1]:8080"),
         ("DATABASE__URL", "embedded"),
+        ("DATABASE__URL", "postgres://doorcode:pw@10.0.0.1/doorcode?sslmode=require"),
+        ("DATABASE__OWNER_URL", "postgres://owner:pw@10.0.0.1/doorcode"),
         ("REDIS__URL", "memory"),
         ("MAIL__TRANSPORT", "inbox"),
         ("SITES__READER__URL", "http://www.library.example"),

@@ -272,12 +272,18 @@ impl Default for DbCounts {
 #[derive(Debug, Clone)]
 pub struct StoreCounts {
     pub(super) took: Times<Call>,
+    pub(super) resting: Gauge,
     pub(super) failures: Failures,
 }
 
 impl StoreCounts {
     pub(super) fn new(failures: Failures) -> Self {
-        Self { took: Family::new_with_constructor(answer_times), failures }
+        Self { took: Family::new_with_constructor(answer_times), resting: Gauge::default(), failures }
+    }
+
+    /// A part of Redis that does not answer is given a rest, or answers again.
+    pub fn rests(&self, rests: bool) {
+        self.resting.inc_by(if rests { 1 } else { -1 });
     }
 
     /// A call was answered.

@@ -161,6 +161,11 @@ impl List {
             "Time of a call of Redis with its answer, in seconds, by call",
             &store.took,
         );
+        self.add(
+            "doorcode_redis_resting",
+            "Parts of Redis that are not asked for a moment, as they did not answer: 0, 1, or in a cluster up to its partitions",
+            &store.resting,
+        );
     }
 
     fn keys(&mut self, standing: &Standing) {

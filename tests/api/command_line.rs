@@ -3,3 +3,4 @@
 mod administration;
 mod documents;
 mod import;
+mod live;

@@ -1,6 +1,5 @@
 //! What is left when something dies in the middle: of every fault, the same code opens one session, never two.
 
-use std::process::Command;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -9,8 +8,9 @@ use sqlx::{AssertSqlSafe, Connection};
 
 use super::support::Services;
 use super::support::app::{READER, text};
+use super::support::cluster::Cluster;
+use super::support::own::Own;
 use super::support::process::Process;
-use super::support::services::setting;
 
 const MASTER: (&str, &str) = ("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=");
 
@@ -97,73 +97,22 @@ async fn f04_a_code_that_comes_back_from_the_dead_is_refused_by_its_session() {
     assert!(!services.keys().await.contains(&key), "the code is gone for good now");
 }
 
-/// A PostgreSQL cluster or Redis server of a test's own, that it may stop.
-struct Own {
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Own {
-    fn new() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { folder: tempfile::tempdir().unwrap(), port }
-    }
-
-    fn postgres(&self, arguments: &[&str]) {
-        let folder = self.folder.path().join("cluster");
-        let done = Command::new(setting("DOORCODE_TEST_POSTGRES_CTL"))
-            .arg(arguments[0])
-            .arg(&folder)
-            .args(&arguments[1..])
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    }
-
-    fn start_postgres(&self) {
-        self.postgres(&["start", &self.port.to_string()]);
-    }
-
-    fn start_redis(&self) -> std::process::Child {
-        Command::new(setting("DOORCODE_TEST_REDIS_SERVER"))
-            .args([
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ])
-            .arg("--dir")
-            .arg(self.folder.path())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .unwrap()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f06_postgresql_stopped_while_the_right_code_is_typed_then_started_the_same_code_opens_one_session() {
-    let (folder, own) = (tempfile::tempdir().unwrap(), Own::new());
-    own.start_postgres();
-    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", own.port);
-    let login = format!("postgres://doorcode:secret@127.0.0.1:{}/postgres", own.port);
+    let (folder, own) = (tempfile::tempdir().unwrap(), Cluster::started());
+    let url = own.url("postgres");
     let services = Services::new().await;
     let mut settings = services.settings();
     settings.retain(|(name, _)| !name.starts_with("DATABASE"));
-    let settings = with(
-        settings,
-        &[MASTER, ("DATABASE__URL", &login), ("DATABASE__OWNER_URL", &url), ("DATABASE__POOL_SIZE", "4")],
-    );
+    settings.extend(own.settings().map(|(name, value)| (name.to_owned(), value)));
+    let settings = with(settings, &[MASTER]);
     let process = Process::start(&settings, folder.path()).await;
     process.post(READER, "/auth/v1/otp", json!({"email": "eve@example.org"})).await;
     let code = process.code_from_inbox("eve@example.org").await;
     let (_, eve) = process.verify(READER, "eve@example.org", &code).await;
     process.post(READER, "/auth/v1/otp", json!({"email": "ada@example.org"})).await;
     let code = process.code_from_inbox("ada@example.org").await;
-    own.postgres(&["stop", "-m", "immediate"]);
+    own.kill();
     for _ in 0..7 {
         let started = std::time::Instant::now();
         let (status, body) = process.verify(READER, "ada@example.org", &code).await;
@@ -174,7 +123,7 @@ async fn f06_postgresql_stopped_while_the_right_code_is_typed_then_started_the_s
     assert_eq!(status.as_u16(), 503);
     assert_eq!(process.get(READER, "/health/live").await.0.as_u16(), 200);
     assert_eq!(process.get(READER, "/.well-known/jwks.json").await.0.as_u16(), 200);
-    own.start_postgres();
+    own.start();
     let (status, session) = process.verify(READER, "ada@example.org", &code).await;
     assert_eq!(status.as_u16(), 200, "{session}");
     assert_eq!(process.verify(READER, "ada@example.org", &code).await.0.as_u16(), 403);
@@ -189,22 +138,17 @@ async fn f06_postgresql_stopped_while_the_right_code_is_typed_then_started_the_s
     assert_eq!(count, 1);
     drop(sql);
     assert_eq!(process.stop().await.0, Some(0));
-    own.postgres(&["stop", "-m", "immediate"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f06_postgresql_stopped_while_the_codes_of_a_change_or_a_deletion_are_typed_burns_none_of_them() {
-    let (folder, own) = (tempfile::tempdir().unwrap(), Own::new());
-    own.start_postgres();
-    let url = format!("postgres://postgres@127.0.0.1:{}/postgres", own.port);
-    let login = format!("postgres://doorcode:secret@127.0.0.1:{}/postgres", own.port);
+    let (folder, own) = (tempfile::tempdir().unwrap(), Cluster::started());
+    let url = own.url("postgres");
     let services = Services::new().await;
     let mut settings = services.settings();
     settings.retain(|(name, _)| !name.starts_with("DATABASE"));
-    let settings = with(
-        settings,
-        &[MASTER, ("DATABASE__URL", &login), ("DATABASE__OWNER_URL", &url), ("DATABASE__POOL_SIZE", "4")],
-    );
+    settings.extend(own.settings().map(|(name, value)| (name.to_owned(), value)));
+    let settings = with(settings, &[MASTER]);
     let process = Process::start(&settings, folder.path()).await;
     let (old, new) = ("ada@example.org", "lovelace@example.net");
     process.post(READER, "/auth/v1/otp", json!({"email": old})).await;
@@ -221,13 +165,13 @@ async fn f06_postgresql_stopped_while_the_codes_of_a_change_or_a_deletion_are_ty
             let body = json!({"type": "email_change", "email": email, "token": code});
             process.post(READER, "/auth/v1/verify", body).await
         };
-        own.postgres(&["stop", "-m", "immediate"]);
+        own.kill();
         // Oftener than a code has tries.
         for _ in 0..6 {
             let (status, body) = prove().await;
             assert_eq!((status.as_u16(), text(&body, "code")), (503, "service_unavailable"));
         }
-        own.start_postgres();
+        own.start();
         let (status, body) = prove().await;
         assert_eq!(status.as_u16(), 200, "{body}");
         assert_eq!(prove().await.0.as_u16(), 403);
@@ -254,7 +198,6 @@ async fn f06_postgresql_stopped_while_the_codes_of_a_change_or_a_deletion_are_ty
     assert_eq!(count, 0);
     drop(sql);
     assert_eq!(process.stop().await.0, Some(0));
-    own.postgres(&["stop", "-m", "immediate"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use doorcode::domain::{SessionId, SignOutScope, UserId};
-use doorcode::ports::db::{Admitted, Bearer, Db as ServerDb, DbSettings, Identity, SignedOut};
+use doorcode::ports::db::{
+    Admitted, Bearer, Db as ServerDb, DbSettings, Identity, Pooler, SignedOut, StatementLimits,
+};
 use doorcode::telemetry::DbCounts;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
@@ -13,12 +15,12 @@ use uuid::Uuid;
 
 use super::support::database::{Db, become_role};
 use super::support::libraries::{Libraries, management, reading};
-use super::support::services::login_url;
+use super::support::services::{is_behind_pgbouncer, login_url};
 
-const PEOPLE: usize = 50;
+pub(crate) const PEOPLE: usize = 50;
 const REQUESTS: usize = 500;
 
-async fn make_people(db: &mut Db) -> Vec<Uuid> {
+pub(crate) async fn make_people(db: &mut Db) -> Vec<Uuid> {
     let mut people = Vec::new();
     for place in 0..PEOPLE {
         people.push(db.make_user(&format!("reader{place}@example.org"), json!({})).await);
@@ -28,7 +30,7 @@ async fn make_people(db: &mut Db) -> Vec<Uuid> {
 
 /// Starts all requests at once; every fifth is cut off wherever it is by then: waiting, setting up, reading or about to
 /// commit. Fails if one of them did, or if few were cut off.
-async fn at_once<Work: Future<Output = ()> + Send + 'static>(request: impl Fn(usize) -> Work) {
+pub(crate) async fn at_once<Work: Future<Output = ()> + Send + 'static>(request: impl Fn(usize) -> Work) {
     let mut requests = JoinSet::new();
     for place in 0..REQUESTS {
         let work = request(place);
@@ -49,8 +51,8 @@ async fn at_once<Work: Future<Output = ()> + Send + 'static>(request: impl Fn(us
     assert!(cut >= 50, "only {cut} requests were cut off");
 }
 
-/// The server's own connections, and a session for everybody.
-async fn server_with_sessions(db: &mut Db, people: &[Uuid], pool_size: u32) -> (ServerDb, Vec<Uuid>) {
+/// A session for everybody.
+pub(crate) async fn make_sessions(db: &mut Db, people: &[Uuid]) -> Vec<Uuid> {
     let mut sessions = Vec::new();
     for person in people {
         let session = Uuid::new_v4();
@@ -62,18 +64,35 @@ async fn server_with_sessions(db: &mut Db, people: &[Uuid], pool_size: u32) -> (
         .unwrap();
         sessions.push(session);
     }
+    sessions
+}
+
+/// The server's own connections, and a session for everybody.
+async fn server_with_sessions(db: &mut Db, people: &[Uuid], pool_size: u32) -> (ServerDb, Vec<Uuid>) {
+    let sessions = make_sessions(db, people).await;
+    let url = db.services.as_ref().unwrap().server_url();
+    let pooler = if is_behind_pgbouncer() { Pooler::Transaction } else { Pooler::None };
+    (connect(url, pooler, pool_size), sessions)
+}
+
+/// The server's own connections, wherever a URL leads.
+pub(crate) fn connect(url: String, pooler: Pooler, pool_size: u32) -> ServerDb {
     let settings = DbSettings {
-        url: login_url(&db.services.as_ref().unwrap().name).into(),
+        url: url.into(),
         pool_size,
         acquire_timeout: Duration::from_secs(60),
-        statement_timeout: Duration::from_secs(10),
+        limits: StatementLimits {
+            statement_timeout: Duration::from_secs(10),
+            lock_timeout: Duration::from_secs(10),
+        },
+        pooler,
         keep_open: false,
     };
-    (ServerDb::new(&settings, DbCounts::default()).unwrap(), sessions)
+    ServerDb::new(&settings, DbCounts::default()).unwrap()
 }
 
 /// A request of the library API: reads a few times, and commits or, as after an error, is dropped.
-async fn as_person(server: ServerDb, person: Uuid, session: Uuid, commit: bool) {
+pub(crate) async fn as_person(server: ServerDb, person: Uuid, session: Uuid, commit: bool) {
     let bearer = Bearer { user: UserId(person), session: SessionId(session), site: "reader" };
     let claims = reading(person).to_string();
     let identity = Identity { claims: &claims, ip: [192, 0, 2, 1].into(), user_agent: None };
@@ -208,7 +227,7 @@ async fn connections_are_no_more_than_allowed_replaced_when_they_die_and_gone_af
 }
 
 /// Polls a request so many times, then drops it; whether it was not done by then.
-async fn cut_after(polls: usize, request: impl Future<Output = ()>) -> bool {
+pub(crate) async fn cut_after(polls: usize, request: impl Future<Output = ()>) -> bool {
     let mut request = Box::pin(request);
     let mut left = polls;
     std::future::poll_fn(|context| {

@@ -64,6 +64,16 @@ need_postgres() {
     export DOORCODE_TEST_PG_BIN
 }
 
+need_pgbouncer() {
+    DOORCODE_TEST_PGBOUNCER=${DOORCODE_TEST_PGBOUNCER:-$(find_program pgbouncer || true)}
+    if [ -z "$DOORCODE_TEST_PGBOUNCER" ] && install_packages pgbouncer; then
+        DOORCODE_TEST_PGBOUNCER=$(find_program pgbouncer || true)
+    fi
+    [ -n "$DOORCODE_TEST_PGBOUNCER" ] ||
+        die "PgBouncer is missing. Install it (Debian: apt-get install pgbouncer) and run this again."
+    export DOORCODE_TEST_PGBOUNCER
+}
+
 # Valkey speaks the same protocol and is what some distributions ship in its place.
 need_redis() {
     DOORCODE_TEST_REDIS_SERVER=${DOORCODE_TEST_REDIS_SERVER:-$(command -v redis-server || command -v valkey-server || true)}
@@ -91,6 +101,17 @@ need_proxies() {
         die "nginx or Caddy is missing. Install them (Debian: apt-get install nginx caddy) and run this again."
     fi
     export DOORCODE_TEST_NGINX DOORCODE_TEST_CADDY
+}
+
+# The load balancer in front of the replicas.
+need_haproxy() {
+    DOORCODE_TEST_HAPROXY=${DOORCODE_TEST_HAPROXY:-$(find_program haproxy || true)}
+    if [ -z "$DOORCODE_TEST_HAPROXY" ] && install_packages haproxy; then
+        DOORCODE_TEST_HAPROXY=$(find_program haproxy || true)
+    fi
+    [ -n "$DOORCODE_TEST_HAPROXY" ] ||
+        die "HAProxy is missing. Install it (Debian: apt-get install haproxy) and run this again."
+    export DOORCODE_TEST_HAPROXY
 }
 
 # need_python DIR PINS MODULE: a Python with the packages of the file PINS, among them MODULE. They are kept in DIR from

@@ -2,6 +2,7 @@
 # A PostgreSQL cluster of one's own, made and thrown away by a test:
 #
 #   postgres.sh start DIR PORT             makes the cluster in DIR if there is none, and waits until it answers
+#   postgres.sh certify DIR CERT KEY       lets the running cluster speak TLS with this certificate
 #   postgres.sh stop DIR [-m immediate]    stops it; DIR stays, so that start continues with the same data
 #
 # It listens on 127.0.0.1 only and trusts everybody there; the superuser is `postgres`. PostgreSQL refuses to run
@@ -10,31 +11,12 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=needs.sh
 . "$here/needs.sh"
+# shellcheck source=account.sh
+. "$here/account.sh"
 
 usage() {
-    say "usage: postgres.sh start DIR PORT | stop DIR [-m smart|fast|immediate]"
+    say "usage: postgres.sh start DIR PORT | certify DIR CERT KEY | stop DIR [-m smart|fast|immediate]"
     exit 64
-}
-
-account=
-if [ "$(id -u)" -eq 0 ]; then
-    for name in postgres nobody; do
-        id "$name" >/dev/null 2>&1 && account=$name && break
-    done
-    [ -n "$account" ] || die "PostgreSQL does not run as root and there is no account postgres or nobody to run it as."
-fi
-
-# Runs a PostgreSQL program as an account that it accepts, from a folder which that account may enter.
-as_account() {
-    cd /
-    if [ -z "$account" ]; then
-        "$@"
-    elif command -v setpriv >/dev/null; then
-        setpriv --reuid "$account" --regid "$(id -g "$account")" --clear-groups --inh-caps=-all \
-            env -u XDG_RUNTIME_DIR HOME=/ "$@"
-    else
-        runuser -u "$account" -- "$@"
-    fi
 }
 
 # Speed over safety: a cluster that is thrown away needs no disk behind it.
@@ -91,6 +73,16 @@ start() {
         { tail -n 20 "$dir/postgres.log" >&2 || true; die "PostgreSQL did not start in $dir on port $port."; }
 }
 
+certify() {
+    local dir=$1 cert=$2 key=$3
+    dir=$(cd "$dir" && pwd -P)
+    # The account may not read where they are.
+    as_account tee "$dir/data/server.crt" <"$cert" >/dev/null
+    (umask 077 && as_account tee "$dir/data/server.key" <"$key" >/dev/null)
+    printf 'ssl = on\n' | as_account tee -a "$dir/data/postgresql.conf" >/dev/null
+    as_account "$bin/pg_ctl" restart -w -s -t 60 -D "$dir/data" -l "$dir/postgres.log" </dev/null
+}
+
 stop() {
     local dir=$1 mode=$2
     [ -f "$dir/data/postmaster.pid" ] || return 0
@@ -106,6 +98,10 @@ case $1 in
 start)
     [ $# -eq 3 ] || usage
     start "$2" "$3"
+    ;;
+certify)
+    [ $# -eq 4 ] || usage
+    certify "$2" "$(realpath "$3")" "$(realpath "$4")"
     ;;
 stop)
     mode=fast

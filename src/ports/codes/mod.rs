@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use self::events::{WaitingEvents, Witness};
 pub use self::limits::{ClientTags, CodeLimits, KnownDeviceLimits, NetworkLimits, TripLimits};
 pub use self::memory::MemoryCodes;
-pub use self::redis::{RedisCodes, RedisSettings};
+pub use self::redis::{RedisAddress, RedisCodes, RedisSettings};
 use super::PortError;
 use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, RememberedGuesses, Slot, SpentAddress};
 
@@ -520,6 +520,15 @@ impl Codes {
         match self {
             Self::Memory(store) => Ok(store.look_at_mail(most)),
             Self::Redis(store) => store.look_at_mail(most).await,
+        }
+    }
+
+    /// What a store that is short of room throws away before its time, where it does: then a limit forgets. The words are
+    /// those of Redis's `maxmemory-policy`.
+    pub async fn eviction(&self) -> Result<Option<String>, PortError> {
+        match self {
+            Self::Memory(_) => Ok(None),
+            Self::Redis(store) => store.eviction().await,
         }
     }
 

@@ -2,24 +2,30 @@
 //!
 //! Keys are `<prefix>:{<partition>}:<kind>:…`. The braces are a hash tag (Redis Cluster specification, "Hash tags"):
 //! all keys of an operation share it and so live in one slot. An address picks its partition by its tag.
+//! How Redis is run, and where a slot is, `connection` knows.
 
+mod address;
+mod breaker;
+mod connection;
 mod events;
 mod guesses;
 mod queue;
+mod standing;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::io::tcp::TcpSettings;
-use redis::{AsyncCommands, IntoConnectionInfo, RedisError, Script, ScriptInvocation};
-use secrecy::{ExposeSecret, SecretString};
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, RedisError, Script, ScriptInvocation};
+use secrecy::SecretString;
 use tokio::sync::Mutex;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+pub use self::address::RedisAddress;
+use self::connection::{At, Connections};
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
     KeepProof, NetworkLimits, Proof, StopCode, Witness,
@@ -44,8 +50,12 @@ fn with_note(script: &str) -> Script {
 /// How to reach Redis and how long to wait for it.
 #[derive(Debug, Clone)]
 pub struct RedisSettings {
-    /// `redis://` or `rediss://`, with user and password where needed.
-    pub url: SecretString,
+    /// Where, and as whom.
+    pub address: RedisAddress,
+    /// Whom to believe who a server is (PEM), where it is not those whom the system believes.
+    pub ca_pem: Option<Vec<u8>>,
+    /// User, perhaps empty, and password of the Sentinels, where they ask for one.
+    pub sentinel_login: Option<(String, SecretString)>,
     /// In front of every key.
     pub key_prefix: String,
     /// Hash-tag partitions; the same for every replica.
@@ -60,8 +70,7 @@ pub struct RedisSettings {
 #[derive(Clone)]
 pub struct RedisCodes {
     settings: RedisSettings,
-    client: redis::Client,
-    shared: ConnectionManager,
+    connections: Connections,
     /// A waiting read blocks its connection, so each partition's worker has one of its own.
     waiting: std::sync::Arc<[Mutex<Option<MultiplexedConnection>>]>,
     consumer: String,
@@ -69,27 +78,15 @@ pub struct RedisCodes {
 }
 
 impl RedisCodes {
-    /// Prepares the connection; it is made in the background and again whenever it breaks.
+    /// Prepares the connection; it is made when it is first used, and again whenever it breaks.
     ///
     /// # Errors
-    /// If the URL cannot be read.
+    /// If the certificates cannot be read.
     pub fn new(settings: RedisSettings, counts: StoreCounts) -> Result<Self, PortError> {
-        // The error of a bad URL may quote it, password and all; it is dropped on purpose.
-        let unreadable = |_| PortError::unexpected(Dependency::CodeStore, "the Redis URL cannot be read");
-        let place = settings.url.expose_secret().into_connection_info().map_err(unreadable)?;
-        // All requests share a connection: what one of them sends must not wait until the answer to another is on its way.
-        let place = place.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let client = redis::Client::open(place).map_err(unreadable)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(settings.timeout))
-            // A request fails at its own deadline; what comes after it finds a new connection.
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(50));
-        let shared = client.get_connection_manager_lazy(config).map_err(store_error)?;
+        let connections = Connections::new(&settings, &counts).map_err(unexpected)?;
         let waiting = (0..settings.partitions).map(|_| Mutex::new(None)).collect();
         let consumer = Uuid::new_v4().simple().to_string();
-        Ok(Self { settings, client, shared, waiting, consumer, counts })
+        Ok(Self { settings, connections, waiting, consumer, counts })
     }
 
     pub(super) fn partitions(&self) -> u16 {
@@ -113,13 +110,13 @@ impl RedisCodes {
             .arg(issue.short_job)
             .arg(issue.long_job);
         self.note_arguments(&mut call, send.witness, send.site, send.slot);
-        self.issued(call).await
+        self.issued(send.address, call).await
     }
 
     pub(super) async fn count_send(&self, send: &CountSend<'_>) -> Result<Issued, PortError> {
         let mut call = self.prepare_issue(send, "count");
         self.note_arguments(&mut call, send.witness, send.site, send.slot);
-        self.issued(call).await
+        self.issued(send.address, call).await
     }
 
     fn prepare_issue(&self, send: &CountSend<'_>, how: &str) -> ScriptInvocation<'static> {
@@ -160,9 +157,9 @@ impl RedisCodes {
         call
     }
 
-    async fn issued(&self, call: ScriptInvocation<'_>) -> Result<Issued, PortError> {
+    async fn issued(&self, address: AddressTag, call: ScriptInvocation<'_>) -> Result<Issued, PortError> {
         let (word, wait): (String, u64) =
-            self.timed(StoreCall::Issue, call.invoke_async(&mut self.shared.clone())).await?;
+            self.timed(StoreCall::Issue, call.invoke_async(&mut self.at(address))).await?;
         match word.as_str() {
             "counted" => Ok(Issued::Counted),
             "short" => Ok(Issued::Queued(CodeKind::Short)),
@@ -188,7 +185,7 @@ impl RedisCodes {
             .arg(if proof.short_mac.is_some() { "short" } else { "none" })
             .arg(proof.short_mac.unwrap_or_default());
         self.note_arguments(&mut call, proof.witness, proof.site, proof.slot);
-        self.timed(StoreCall::Keep, call.invoke_async::<()>(&mut self.shared.clone())).await
+        self.timed(StoreCall::Keep, call.invoke_async::<()>(&mut self.at(proof.tag))).await
     }
 
     pub(super) async fn stop(&self, stop: &StopCode<'_>) -> Result<bool, PortError> {
@@ -198,7 +195,7 @@ impl RedisCodes {
         self.note_keys(&mut call, self.partition(stop.address));
         call.arg(stop.stop_mac).arg(millis(self.settings.limits.cooling));
         self.note_arguments(&mut call, Some(stop.witness), stop.site, stop.slot);
-        self.timed(StoreCall::Stop, call.invoke_async(&mut self.shared.clone())).await
+        self.timed(StoreCall::Stop, call.invoke_async(&mut self.at(stop.address))).await
     }
 
     pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
@@ -237,7 +234,7 @@ impl RedisCodes {
             .arg(Uuid::new_v4().to_string());
         self.note_arguments(&mut call, claim.witness, claim.site, claim.slot);
         let answer: Vec<Vec<u8>> =
-            self.timed(StoreCall::Claim, call.invoke_async(&mut self.shared.clone())).await?;
+            self.timed(StoreCall::Claim, call.invoke_async(&mut self.at(claim.address))).await?;
         match answer.as_slice() {
             [word, id, context] if word == b"claimed" => Ok(Claimed::Claim(Claim {
                 challenge: ChallengeId(Uuid::try_parse_ascii(id).map_err(unexpected)?),
@@ -267,7 +264,7 @@ impl RedisCodes {
             let mut look = redis::pipe();
             look.lindex(&key, newest(ten_minutes)).lindex(&key, newest(day)).cmd("TIME");
             let (of_ten_minutes, of_day, (secs, _)): (Option<u64>, Option<u64>, (u64, u64)) =
-                self.timed(StoreCall::Tripped, look.query_async(&mut self.shared.clone())).await?;
+                self.timed(StoreCall::Tripped, look.query_async(&mut self.connections.at(partition))).await?;
             let is_within = |at: Option<u64>, secs_ago: u64| at.is_some_and(|at| at / 1000 + secs_ago > secs);
             if is_within(of_ten_minutes, 600) || is_within(of_day, 86_400) {
                 return Ok(true);
@@ -295,7 +292,7 @@ impl RedisCodes {
             .arg(u8::from(claim.by_code))
             .arg(refused.map_or("", |(reason, _)| reason));
         self.note_arguments(&mut call, refused.map(|(_, witness)| witness), &claim.site, claim.slot);
-        self.timed(StoreCall::Release, call.invoke_async::<()>(&mut self.shared.clone())).await
+        self.timed(StoreCall::Release, call.invoke_async::<()>(&mut self.at(claim.place))).await
     }
 
     pub(super) async fn is_current(
@@ -307,7 +304,7 @@ impl RedisCodes {
     ) -> Result<bool, PortError> {
         let key = self.challenge_key(address, site, slot);
         let current: Option<String> =
-            self.timed(StoreCall::Current, self.shared.clone().hget(key, "id")).await?;
+            self.timed(StoreCall::Current, self.at(address).hget(key, "id")).await?;
         Ok(current == Some(id.0.to_string()))
     }
 
@@ -322,7 +319,7 @@ impl RedisCodes {
             .conditional_set(redis::ExistenceCheck::NX)
             .with_expiration(redis::SetExpiry::PX(millis(every)));
         let set: Option<String> =
-            self.timed(StoreCall::Once, self.shared.clone().set_options(key, 1, options)).await?;
+            self.timed(StoreCall::Once, self.at(address).set_options(key, 1, options)).await?;
         Ok(set.is_some())
     }
 
@@ -330,11 +327,7 @@ impl RedisCodes {
         // One command, and so one step.
         let keys = ["sends", "wrong", "reserve", "wrong_known", "cooling", "spent"]
             .map(|kind| self.address_key(kind, address));
-        self.timed(StoreCall::Unlock, self.shared.clone().del::<_, ()>(&keys)).await
-    }
-
-    pub(super) async fn check(&self) -> Result<(), PortError> {
-        self.timed(StoreCall::Ping, self.shared.clone().ping::<()>()).await
+        self.timed(StoreCall::Unlock, self.at(address).del::<_, ()>(&keys)).await
     }
 
     /// Makes a call within its deadline, and counts it.
@@ -354,6 +347,11 @@ impl RedisCodes {
             Err(error) => self.counts.failed(error.is_unavailable()),
         }
         outcome
+    }
+
+    /// The connection to where an address is kept.
+    fn at(&self, address: AddressTag) -> At {
+        self.connections.at(self.partition(address))
     }
 
     fn partition(&self, address: AddressTag) -> u16 {

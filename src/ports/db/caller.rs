@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use serde_json::Value;
-use sqlx::postgres::PgConnection;
 use tracing::Instrument as _;
 
 use super::pool::Connection;
@@ -153,7 +152,7 @@ impl Db {
                     identity.ip.to_string(),
                     identity.user_agent.unwrap_or_default(),
                 )
-                .fetch_one(&mut *connection)
+                .fetch_one(&mut connection)
                 .await
             };
             let verdict = verdict.instrument(traces::statement("begin_as")).await;
@@ -180,7 +179,7 @@ impl CallerTx {
     }
 
     /// The connection, for the statements of this folder.
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
+    pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
 

@@ -101,7 +101,9 @@ impl Db {
         within(async {
             let mut connection = self.pool.acquire().await?;
             connection.begin().await?;
-            sqlx::raw_sql("set local statement_timeout = '60s'").execute(&mut *connection).await?;
+            sqlx::raw_sql("set local statement_timeout = '60s'; set local lock_timeout = '60s'")
+                .execute(&mut connection)
+                .await?;
             Ok(ImportTx { connection })
         })
         .await
@@ -131,7 +133,7 @@ impl ImportTx {
                 &columns.created_at,
                 &columns.updated_at,
             )
-            .fetch_all(&mut *self.connection),
+            .fetch_all(&mut self.connection),
         )
         .await?;
         let mut outcomes: HashMap<Uuid, Outcome> =
@@ -161,7 +163,7 @@ impl ImportTx {
                 &ids,
                 &emails,
             )
-            .fetch_all(&mut *self.connection),
+            .fetch_all(&mut self.connection),
         )
         .await?;
         Ok(rows
@@ -208,7 +210,7 @@ impl ImportTx {
                 last_id,
                 encoded(tally)?,
             )
-            .fetch_one(&mut *self.connection),
+            .fetch_one(&mut self.connection),
         )
         .await?;
         if moved == 0 {

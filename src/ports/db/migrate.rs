@@ -7,7 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
-use super::{Db, connect_options};
+use super::{Db, StatementLimits, connect_options};
 use crate::ports::{Dependency, PortError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -52,6 +52,11 @@ pub enum MigrateError {
     /// The database did not answer, or refused the owner.
     #[error("cannot connect to the database as its owner")]
     Connect(#[source] sqlx::Error),
+    /// A pooler answered, which cannot be used for this.
+    #[error(
+        "database.owner_url leads to a pooler: migrations need PostgreSQL itself, so name its own host and port there"
+    )]
+    ThroughPooler(#[source] sqlx::Error),
     /// A migration failed.
     #[error("a migration failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -85,11 +90,7 @@ pub async fn migrate(
     login_url: &secrecy::SecretString,
 ) -> Result<(), MigrateError> {
     let login = LoginRole::from_url(login_url.expose_secret()).ok_or(MigrateError::NoLoginRole)?;
-    let options = connect_options(owner_url.expose_secret())
-        .map_err(|error| MigrateError::Connect(sqlx::Error::Configuration(error.into())))?
-        // "already exists, skipping" on every start is not news.
-        .options([("client_min_messages", "warning")]);
-    let mut owner = options.connect().await.map_err(MigrateError::Connect)?;
+    let mut owner = connect_as_owner(owner_url).await?;
     let migrator = recorded_migrations();
     migrator.run_direct(None, &mut owner, false).await?;
     apply_policies(&mut owner).await?;
@@ -97,6 +98,39 @@ pub async fn migrate(
     // The work is done; a farewell that gets lost changes nothing.
     let _ = owner.close().await;
     Ok(())
+}
+
+/// Sets the limits of time on the login role itself, for connections that cannot be told when they are made.
+///
+/// They hold on connections that PostgreSQL accepts from now on; a pooler keeps its older ones for a while.
+pub async fn limit_login_role(
+    owner_url: &secrecy::SecretString,
+    login_url: &secrecy::SecretString,
+    limits: StatementLimits,
+) -> Result<(), MigrateError> {
+    let login = LoginRole::from_url(login_url.expose_secret()).ok_or(MigrateError::NoLoginRole)?;
+    let mut owner = connect_as_owner(owner_url).await?;
+    for (name, limit) in limits.settings() {
+        // A statement like this takes no parameters; the name is quoted, the rest is ours.
+        let statement = format!("alter role {} set {name} = '{limit}'", quoted_identifier(&login.name));
+        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut owner).await;
+        done.map_err(|source| MigrateError::LoginRole { role: login.name.clone(), source })?;
+    }
+    let _ = owner.close().await;
+    Ok(())
+}
+
+async fn connect_as_owner(owner_url: &secrecy::SecretString) -> Result<PgConnection, MigrateError> {
+    let options = connect_options(owner_url.expose_secret())
+        .map_err(|error| MigrateError::Connect(sqlx::Error::Configuration(error.into())))?
+        // "already exists, skipping" on every start is not news.
+        .options([("client_min_messages", "warning")]);
+    options.connect().await.map_err(|error| match error {
+        sqlx::Error::Database(refusal) if refusal.message().contains("startup parameter") => {
+            MigrateError::ThroughPooler(sqlx::Error::Database(refusal))
+        }
+        error => MigrateError::Connect(error),
+    })
 }
 
 fn recorded_migrations() -> Migrator {

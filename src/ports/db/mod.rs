@@ -28,6 +28,7 @@ mod migrate;
 mod open_session;
 mod outbox;
 mod pool;
+mod pooler;
 mod profiles;
 mod prove_email;
 mod rules;
@@ -42,7 +43,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tracing::Instrument as _;
 
 pub use accounts::{AccountForMail, UserChange};
@@ -62,10 +63,11 @@ pub use gate::{AtGate, GateClaim};
 pub use imports::{ImportState, ImportTaken, ImportTx};
 pub use invitations::NewInvitation;
 pub use mail::FailedMail;
-pub use migrate::{MigrateError, migrate};
+pub use migrate::{MigrateError, limit_login_role, migrate};
 pub use open_session::{OpenSession, Opened};
 pub use outbox::{OutboxMail, Recipient};
 pub use pool::PoolStanding;
+pub use pooler::{Pooler, StatementLimits};
 pub use prove_email::{ProveEmail, ProvenEmail};
 pub use rules::ActError;
 pub use sessions::{Bearer, Recognised, RefreshSession, Refreshed, SignedOut};
@@ -73,7 +75,8 @@ pub use signing_keys::{KeyActor, NewSigningKey, RevokedKey, StoredSigningKey};
 pub use supabase::SupabaseUsers;
 pub use vault::{SealedRow, VAULT_PAGE, Vault, VaultTable};
 
-use self::pool::{Pool, PoolLimits, TRUSTED_IDLE};
+use self::pool::{Connection, Pool, PoolLimits, TRUSTED_IDLE};
+use self::pooler::UnexpectedPooler;
 use super::{Dependency, PortError};
 use crate::telemetry::{DbCounts, traces};
 
@@ -86,8 +89,10 @@ pub struct DbSettings {
     pub pool_size: u32,
     /// How long a request waits for a connection.
     pub acquire_timeout: Duration,
-    /// How long a statement may run.
-    pub statement_timeout: Duration,
+    /// How long a statement may go on.
+    pub limits: StatementLimits,
+    /// What stands between us and PostgreSQL.
+    pub pooler: Pooler,
     /// Connections are kept for as long as they work, because making one is slow: the embedded database.
     pub keep_open: bool,
 }
@@ -109,8 +114,8 @@ impl Db {
     /// # Errors
     /// If the URL cannot be read.
     pub fn new(settings: &DbSettings, counts: DbCounts) -> Result<Self, PortError> {
-        let options = connect_options(settings.url.expose_secret())?
-            .options([("statement_timeout", format!("{}ms", settings.statement_timeout.as_millis()))]);
+        let options = connect_options(settings.url.expose_secret())?;
+        let options = settings.pooler.connect_options(options, settings.limits);
         let mut pool = PgPoolOptions::new();
         if settings.keep_open {
             pool = pool.idle_timeout(None).max_lifetime(None);
@@ -128,11 +133,13 @@ impl Db {
                 })
             })
             .connect_lazy_with(options);
-        let deadline = settings.acquire_timeout + settings.statement_timeout;
+        let deadline = settings.acquire_timeout + settings.limits.statement_timeout;
         let limits = PoolLimits {
             size: settings.pool_size,
             acquire_timeout: settings.acquire_timeout,
             rest_timeout: deadline,
+            pooler: settings.pooler,
+            statement: settings.limits,
         };
         Ok(Self { pool: Pool::new(pool, limits, counts.clone()), deadline, counts })
     }
@@ -157,7 +164,7 @@ impl Db {
     }
 
     /// Runs one statement within its deadline; once more if the connection broke under it.
-    async fn run<T>(&self, statement: impl Fn(&mut PgConnection) -> Running<'_, T>) -> Result<T, PortError> {
+    async fn run<T>(&self, statement: impl Fn(&mut Connection) -> Running<'_, T>) -> Result<T, PortError> {
         match self.run_once(&statement).await {
             Err(error) if is_broken_connection(&error) => self.run_once(&statement).await,
             first => first,
@@ -174,18 +181,25 @@ impl Db {
     /// Runs one statement within its deadline.
     async fn run_once<T, S>(&self, statement: S) -> sqlx::Result<T>
     where
-        S: FnOnce(&mut PgConnection) -> Running<'_, T>,
+        S: FnOnce(&mut Connection) -> Running<'_, T>,
     {
         self.within_deadline(async {
             let mut connection = self.pool.acquire().await?;
             let began = Instant::now();
             let name = name_of::<S>();
-            let outcome = statement(&mut connection).instrument(traces::statement(name)).await;
+            let outcome = async {
+                connection.begin_statement().await?;
+                statement(&mut connection).await
+            };
+            let outcome = outcome.instrument(traces::statement(name)).await;
+            let outcome = match outcome {
+                Ok(answer) => connection.end_statement().await.map(|()| answer),
+                Err(error) => {
+                    connection.give_back_after(&error);
+                    Err(error)
+                }
+            };
             self.counts.statement(name, began.elapsed());
-            match &outcome {
-                Ok(_) => connection.give_back(),
-                Err(error) => connection.give_back_after(error),
-            }
             outcome
         })
         .await
@@ -222,8 +236,10 @@ fn is_broken_connection(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => {
-            // admin_shutdown, crash_shutdown, serialization_failure, deadlock_detected
-            matches!(error.code().as_deref(), Some("57P01" | "57P02" | "40001" | "40P01"))
+            let code = error.code().unwrap_or_default();
+            // admin_shutdown, crash_shutdown, serialization_failure, deadlock_detected; and connection exceptions, by which
+            // a pooler says that it has lost its own.
+            matches!(&*code, "57P01" | "57P02" | "40001" | "40P01") || code.starts_with("08")
         }
         _ => false,
     }
@@ -250,6 +266,10 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
 }
 
 fn db_error(error: sqlx::Error) -> PortError {
+    let error = match UnexpectedPooler::shown_by(error) {
+        Ok(pooler) => return PortError::unexpected(Dependency::Database, pooler),
+        Err(error) => error,
+    };
     if is_unavailable(&error) {
         PortError::unavailable(Dependency::Database, error)
     } else {

@@ -7,7 +7,6 @@
 //! that was cut off while it began one: sqlx 0.9 does not end those.
 
 use std::collections::VecDeque;
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +14,11 @@ use std::time::{Duration, Instant};
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgDatabaseError, PgSeverity};
-use sqlx::{Connection as _, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, Connection as _, PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::pooler::{Pooler, StatementLimits};
 use crate::telemetry::DbCounts;
 
 /// An idle connection is tried before use only after this long: under load no round trip is spent on it, and after a
@@ -39,6 +39,10 @@ pub(super) struct PoolLimits {
     pub acquire_timeout: Duration,
     /// How long a connection may take to come to rest before it is given up.
     pub rest_timeout: Duration,
+    /// What stands between us and PostgreSQL.
+    pub pooler: Pooler,
+    /// How long a statement may go on.
+    pub statement: StatementLimits,
 }
 
 /// The connections of one database.
@@ -159,7 +163,7 @@ impl Pool {
         loop {
             let Some(idle) = self.shared.idle().pop_back() else { break };
             connection.held = Some(idle.held);
-            if Instant::now() < idle.trusted_until || connection.ping().await.is_ok() {
+            if Instant::now() < idle.trusted_until || connection.postgres().ping().await.is_ok() {
                 return Ok(connection);
             }
             connection.discard();
@@ -231,15 +235,41 @@ impl Connection {
         }
     }
 
+    /// Begins what one statement needs around it: where the pooler takes no prepared statements along, a transaction.
+    pub(super) async fn begin_statement(&mut self) -> sqlx::Result<()> {
+        if self.keeps_statements() { Ok(()) } else { self.begin().await }
+    }
+
+    /// Ends the use of a connection after the answer of one statement was read to its end.
+    pub(super) async fn end_statement(self) -> sqlx::Result<()> {
+        if self.in_transaction {
+            return self.commit().await;
+        }
+        self.give_back();
+        Ok(())
+    }
+
+    /// Whether a statement can be prepared once and be used again.
+    pub(super) fn keeps_statements(&self) -> bool {
+        self.shared.limits.pooler.keeps_statements()
+    }
+
+    /// The connection as sqlx has it, for which every statement would be one to prepare.
+    pub(super) fn postgres(&mut self) -> &mut PgConnection {
+        &mut self.held.as_mut().expect(IN_USE).connection
+    }
+
     /// Begins a transaction. Until [`commit`](Self::commit) has said that it is kept, it ends with this value.
     pub(super) async fn begin(&mut self) -> sqlx::Result<()> {
         self.in_transaction = true;
-        sqlx::raw_sql("begin").execute(&mut **self).await.map(drop)
+        let limits = self.shared.limits;
+        let begin = AssertSqlSafe(limits.pooler.begin(limits.statement));
+        sqlx::raw_sql(begin).execute(self.postgres()).await.map(drop)
     }
 
     /// Keeps what the transaction did.
     pub(super) async fn commit(mut self) -> sqlx::Result<()> {
-        sqlx::raw_sql("commit").execute(&mut *self).await?;
+        sqlx::raw_sql("commit").execute(self.postgres()).await?;
         self.in_transaction = false;
         self.put_back();
         Ok(())
@@ -263,31 +293,17 @@ impl Connection {
     /// Reads what is still to come of an unfinished statement, and ends the transaction if there is one.
     async fn come_to_rest(&mut self) -> sqlx::Result<()> {
         if self.in_transaction {
-            sqlx::raw_sql("rollback").execute(&mut **self).await?;
+            sqlx::raw_sql("rollback").execute(self.postgres()).await?;
             self.in_transaction = false;
             return Ok(());
         }
-        self.ping().await
+        self.postgres().ping().await
     }
 }
 
 fn is_mere_error(error: &dyn DatabaseError) -> bool {
     let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
     matches!(severity, Some(PgSeverity::Error))
-}
-
-impl Deref for Connection {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        &self.held.as_ref().expect(IN_USE).connection
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.held.as_mut().expect(IN_USE).connection
-    }
 }
 
 impl Drop for Connection {

@@ -27,7 +27,7 @@ pub(super) fn operator() -> AdminCaller {
 }
 
 /// A new service key, as `doorcode service-key create --direct` makes it.
-pub(super) async fn service_key(app: &TestApp, scope: Scope) -> (Uuid, String) {
+pub(crate) async fn service_key(app: &TestApp, scope: Scope) -> (Uuid, String) {
     let plan =
         ServiceKeyPlan { name: format!("{} key", scope.as_str()), scope, site: None, expires_at: None };
     let request = AdminRequest { operation: "test", body: String::new(), key: None };

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::process::Child;
 
 use crate::support::Services;
 use crate::support::app::READER;
-use crate::support::process::{Ended, Process, run_with};
+use crate::support::process::{Ended, Process, open, run_at_terminal, run_with};
 
 /// A running server, and two ways to its admin API.
-struct Office {
+pub(super) struct Office {
     services: Services,
     settings: Vec<(String, String)>,
     folder: TempDir,
@@ -20,7 +21,7 @@ struct Office {
 }
 
 impl Office {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let services = Services::new().await;
         let folder = tempfile::tempdir().unwrap();
         let mut settings = services.settings();
@@ -41,7 +42,7 @@ impl Office {
     }
 
     /// At the server.
-    async fn remote(&self, arguments: &[&str]) -> Ended {
+    pub(super) async fn remote(&self, arguments: &[&str]) -> Ended {
         self.remote_with(&self.key, arguments).await
     }
 
@@ -50,12 +51,26 @@ impl Office {
         self.run(arguments, &[("DOORCODE_SERVER", server), ("DOORCODE_SERVICE_KEY", key)]).await
     }
 
+    /// At the server, while it runs.
+    pub(super) fn remote_open(&self, arguments: &[&str]) -> Child {
+        open(arguments, &self.settings, &self.at_server(), self.folder.path())
+    }
+
+    /// At the server, by somebody at a terminal.
+    pub(super) async fn remote_at_terminal(&self, arguments: &[&str], typed: &str) -> Ended {
+        run_at_terminal(arguments, &self.settings, &self.at_server(), typed).await
+    }
+
+    fn at_server(&self) -> [(&str, &str); 2] {
+        [("DOORCODE_SERVER", self.server.address()), ("DOORCODE_SERVICE_KEY", &self.key)]
+    }
+
     async fn run(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
         run_with(arguments, &self.settings, variables, self.folder.path()).await
     }
 }
 
-fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value[field].as_str().unwrap_or_else(|| panic!("{field} in {value}"))
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use doorcode::domain::Scope;
 use reqwest::Method;
 use reqwest::header::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::raw::{PROTECTION, Raw};
+use crate::admin::service_key;
 use crate::support::app::{MANAGE, READER, text};
 use crate::support::{Browser, TestApp};
 
@@ -102,35 +104,30 @@ fn check(what: &str, status: u16, headers: &HeaderMap, seen: &mut BTreeMap<u16, 
     }
 }
 
-/// The operations of the document: method and path, with something in place of what varies.
-fn operations(document: &Value) -> Vec<(Method, String)> {
-    let mut all = Vec::new();
-    for (path, operations) in document["paths"].as_object().unwrap() {
+/// The operations of a document, and its own: method and path, with something in place of what varies.
+async fn operations(app: &TestApp, document: &str, base: &str) -> Vec<(Method, String)> {
+    let mut all = vec![(Method::GET, document.to_owned())];
+    let described = app.send(READER, Method::GET, document, &[], None).await.body;
+    for (path, operations) in described["paths"].as_object().unwrap() {
         let path: Vec<_> = path
             .split('/')
             .map(|part| if part.starts_with('{') { "01a1fb43-d5d1-7506-afce-c247513359f0" } else { part })
             .collect();
         for method in operations.as_object().unwrap().keys() {
-            all.push((method.to_ascii_uppercase().parse().unwrap(), path.join("/")));
+            all.push((method.to_ascii_uppercase().parse().unwrap(), format!("{base}{}", path.join("/"))));
         }
     }
+    // What signs out goes last.
+    all.sort_by_key(|(method, path)| {
+        path.contains("logout") || (*method == Method::DELETE && path.ends_with("/user"))
+    });
     all
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn t41_every_answer_of_every_operation_and_page_is_protected() {
-    let app = TestApp::on_services().await;
-    let mut seen = BTreeMap::new();
-    let session = app.sign_in(READER, "ada@example.org").await;
-    let good = format!("Bearer {}", text(&session, "access_token"));
-    let document = app.send(READER, Method::GET, "/openapi.json", &[], None).await.body;
-    let mut operations = operations(&document);
-    assert!(operations.len() > 40, "{}", operations.len());
-    // What signs out goes last.
-    operations.sort_by_key(|(method, path)| {
-        path.contains("logout") || (*method == Method::DELETE && path.ends_with("/user"))
-    });
-    for (method, path) in operations.iter().chain([&(Method::GET, "/openapi.json".to_owned())]) {
+/// Asks for each operation in every way in which it can refuse, and with what lets somebody in.
+async fn walk(app: &TestApp, operations: &[(Method, String)], bearer: &str, seen: &mut BTreeMap<u16, usize>) {
+    let good = format!("Bearer {bearer}");
+    for (method, path) in operations {
         let bodies =
             [None, Some("{}".to_owned()), Some("{".to_owned()), Some(json!({"nonsense": [1]}).to_string())];
         for body in bodies {
@@ -143,12 +140,8 @@ async fn t41_every_answer_of_every_operation_and_page_is_protected() {
                 &[("apikey", "nonsense")],
             ] {
                 let answer = app.send(READER, method.clone(), path, headers, body.clone()).await;
-                check(
-                    &format!("{method} {path} {headers:?}"),
-                    answer.status.as_u16(),
-                    &answer.headers,
-                    &mut seen,
-                );
+                let names: Vec<_> = headers.iter().map(|(name, _)| name).collect();
+                check(&format!("{method} {path} {names:?}"), answer.status.as_u16(), &answer.headers, seen);
             }
         }
         let large = Some(" ".repeat(70_000));
@@ -161,9 +154,23 @@ async fn t41_every_answer_of_every_operation_and_page_is_protected() {
             (READER, method.clone(), large),
         ] {
             let answer = app.send(host, method.clone(), path, &[], body).await;
-            check(&format!("{method} {path} of {host}"), answer.status.as_u16(), &answer.headers, &mut seen);
+            check(&format!("{method} {path} of {host}"), answer.status.as_u16(), &answer.headers, seen);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t41_every_answer_of_every_operation_and_page_is_protected() {
+    let app = TestApp::on_services().await;
+    let mut seen = BTreeMap::new();
+    let session = app.sign_in(READER, "ada@example.org").await;
+    let (_, key) = service_key(&app, Scope::Admin).await;
+    let public = operations(&app, "/openapi.json", "").await;
+    assert!(public.len() > 40, "{}", public.len());
+    walk(&app, &public, text(&session, "access_token"), &mut seen).await;
+    let admin = operations(&app, "/admin/openapi.json", "/admin/v1").await;
+    assert!(admin.len() > 30, "{}", admin.len());
+    walk(&app, &admin, &key, &mut seen).await;
     for host in [READER, MANAGE] {
         let mut browser = Browser::on(&app, host);
         for signed_in in [false, true] {

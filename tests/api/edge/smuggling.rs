@@ -8,10 +8,11 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::raw::Raw;
-use crate::gate::stack::{free_port, nginx_around};
+use crate::gate::stack::nginx_around;
 use crate::support::TestApp;
 use crate::support::app::READER;
 use crate::support::services::setting;
+use crate::support::shipped::free_port;
 
 /// A request that would be answered with 404, were it found in the body of another.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: reader.localhost:8080\r\n\r\n";

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::cookies::cookie_beside;
-use super::stack::{Stack, free_port, nginx_around, replaced, shipped};
+use super::stack::{Stack, nginx_around};
 use crate::support::app::{READER, text};
 use crate::support::services::setting;
+use crate::support::shipped::{free_port, replaced, shipped};
 
 const PAGE: (&str, &str) = ("Accept", "text/html");
 

@@ -18,6 +18,7 @@ use tokio::process::{Child, Command};
 use super::people::{PEOPLE, Proxy, RULES};
 use crate::support::TestApp;
 use crate::support::services::setting;
+use crate::support::shipped::{free_port, replaced, shipped};
 
 /// A proxy, the application behind it, and the server that it asks.
 pub(super) struct Stack {
@@ -162,23 +163,6 @@ impl Stack {
     pub(super) fn reached(&self) -> usize {
         self.reached.load(Ordering::SeqCst)
     }
-}
-
-/// A file of the repository.
-pub(super) fn shipped(path: &str) -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
-
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// The file with every place replaced that is to be.
-pub(super) fn replaced(file: &str, changes: &[(&str, &str)]) -> String {
-    changes.iter().fold(file.to_owned(), |file, (from, to)| {
-        assert!(file.contains(from), "the file has no {from}");
-        file.replace(from, to)
-    })
 }
 
 /// What nginx needs around a site to run in a folder, as whoever started it.

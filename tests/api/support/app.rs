@@ -69,7 +69,11 @@ impl TestApp {
     }
 
     pub(crate) async fn on_services_with(changes: &[(&str, &str)]) -> Self {
-        let services = Services::new().await;
+        Self::on(Services::new().await, changes).await
+    }
+
+    /// A server on services that a test has prepared.
+    pub(crate) async fn on(services: Services, changes: &[(&str, &str)]) -> Self {
         let settings = services.settings();
         Self::start(Some(services), tempfile::tempdir().unwrap(), settings, changes).await
     }

@@ -2,16 +2,21 @@
 
 pub(crate) mod app;
 pub(crate) mod browser;
+pub(crate) mod cluster;
 pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod embedded;
 pub(crate) mod libraries;
+pub(crate) mod own;
 pub(crate) mod process;
+pub(crate) mod redis;
 pub(crate) mod services;
+pub(crate) mod shipped;
 
 pub(crate) use app::{Answer, TestApp};
 pub(crate) use browser::Browser;
 pub(crate) use collector::Collector;
+pub(crate) use redis::OwnRedis;
 pub(crate) use services::Services;
 
 /// Tells each story on both backends, as `story::services` and `story::embedded`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
@@ -47,6 +47,44 @@ fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> 
 /// Starts a command, for a test that does not let it end.
 pub(crate) fn spawn(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Child {
     command(arguments, settings, folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Starts a command whose answers are read while it runs.
+pub(crate) fn open(
+    arguments: &[&str],
+    settings: &[(String, String)],
+    variables: &[(&str, &str)],
+    folder: &Path,
+) -> Child {
+    let mut command = command(arguments, settings, folder);
+    command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap()
+}
+
+/// Runs a command at a terminal, at which somebody types.
+pub(crate) async fn run_at_terminal(
+    arguments: &[&str],
+    settings: &[(String, String)],
+    variables: &[(&str, &str)],
+    typed: &str,
+) -> Ended {
+    let program = [&[env!("CARGO_BIN_EXE_doorcode")], arguments].concat();
+    // util-linux's: it gives the command a terminal, and copies what is typed to it.
+    let mut command = Command::new("script");
+    command.args(["--quiet", "--return", "--command", &program.join(" "), "/dev/null"]);
+    command.envs(settings.iter().map(|(name, value)| (format!("DOORCODE__{name}"), value)));
+    command.envs(variables.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().expect("script, of util-linux, is there");
+    let mut keyboard = child.stdin.take().unwrap();
+    let work = async {
+        keyboard.write_all(typed.as_bytes()).await.unwrap();
+        let output = child.wait_with_output().await.unwrap();
+        drop(keyboard);
+        output
+    };
+    let output = tokio::time::timeout(Duration::from_secs(60), work).await.expect("the command ends");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ended { code: output.status.code(), output: stdout.clone(), stdout }
 }
 
 /// Runs a command that ends by itself.
@@ -166,6 +204,13 @@ impl Process {
         Ok((answer.status(), answer.json().await.unwrap_or(Value::Null)))
     }
 
+    /// Sends JSON; the whole answer.
+    pub(crate) async fn answer(&self, host: &str, path: &str, body: &Value) -> reqwest::Response {
+        let request = self.client.post(format!("{}{path}", self.address)).header("host", host);
+        let request = request.header("x-supabase-api-version", "2024-01-01").body(body.to_string());
+        request.timeout(Duration::from_secs(30)).send().await.unwrap()
+    }
+
     /// Sends JSON with an access token and reads JSON.
     pub(crate) async fn as_bearer(
         &self,
@@ -222,21 +267,32 @@ impl Process {
 
     /// The code of the newest mail to an address, once there are so many.
     pub(crate) async fn nth_code_from_inbox(&self, email: &str, count: usize) -> String {
+        let code = self.wait_for_code(email, count, Duration::from_secs(10)).await;
+        code.unwrap_or_else(|| panic!("mail {count} to {email} did not come"))
+    }
+
+    /// The code of the mail to an address, if there is one in this time.
+    pub(crate) async fn code_if_it_comes(&self, email: &str, patience: Duration) -> Option<String> {
+        self.wait_for_code(email, 1, patience).await
+    }
+
+    async fn wait_for_code(&self, email: &str, count: usize, patience: Duration) -> Option<String> {
         let log = self.log();
         let inbox =
             log.split_whitespace().find(|word| word.starts_with("http://localhost:")).unwrap().to_owned();
         let get =
             async |url: String| -> Value { self.client.get(url).send().await.unwrap().json().await.unwrap() };
-        for _ in 0..400 {
+        let end = std::time::Instant::now() + patience;
+        while std::time::Instant::now() < end {
             let found = get(format!("{inbox}/api/v1/search?query=to:{email}")).await;
             if let Some(messages) = found["messages"].as_array().filter(|messages| messages.len() >= count) {
                 let id = messages[0]["ID"].as_str().unwrap();
                 let mail = get(format!("{inbox}/api/v1/message/{id}")).await;
-                return code_in(mail["Text"].as_str().unwrap());
+                return Some(code_in(mail["Text"].as_str().unwrap()));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("mail {count} to {email} did not come");
+        None
     }
 
     /// Where it serves, as host and port.

@@ -4,15 +4,23 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::redis::{OwnRedis, client_of};
+
 /// What `tests/run` says of a service.
 pub(crate) fn setting(name: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "tests are told by tests/run where the services are")]
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with tests/run"))
+}
+
+/// Whether the servers of this run have PgBouncer between them and PostgreSQL.
+pub(crate) fn is_behind_pgbouncer() -> bool {
+    std::env::var_os("DOORCODE_TEST_BEHIND_PGBOUNCER").is_some()
 }
 
 /// A database and a Redis prefix of one test's own.
@@ -21,7 +29,9 @@ pub(crate) struct Services {
     pub(crate) name: String,
     /// As the owner of the tables.
     pub(crate) sql: PgPool,
-    redis: redis::Client,
+    redis_url: String,
+    /// Every server that has keys.
+    redis: Vec<redis::Client>,
 }
 
 /// A migrated database that each test's is copied from.
@@ -29,6 +39,17 @@ static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 
 impl Services {
     pub(crate) async fn new() -> Self {
+        let url = setting("DOORCODE_TEST_REDIS_URL");
+        let redis = redis::Client::open(url.as_str()).unwrap();
+        Self::with_redis(url, vec![redis]).await
+    }
+
+    /// The same with another Redis.
+    pub(crate) async fn on(redis: &OwnRedis) -> Self {
+        Self::with_redis(redis.url.clone(), redis.masters.iter().copied().map(client_of).collect()).await
+    }
+
+    async fn with_redis(redis_url: String, redis: Vec<redis::Client>) -> Self {
         let name = format!("doorcode_{}", Uuid::new_v4().simple());
         let template = TEMPLATE.get_or_init(make_template).await;
         // Copying locks the template for a moment; another test may be copying too.
@@ -43,24 +64,30 @@ impl Services {
         // The copy has what is in the template, but not what was granted on the template itself.
         as_superuser(&format!("revoke temporary on database {name} from public")).await.unwrap();
         let sql = PgPoolOptions::new().max_connections(2).connect(&owner_url(&name)).await.unwrap();
-        let redis = redis::Client::open(setting("DOORCODE_TEST_REDIS_URL")).unwrap();
-        Self { name, sql, redis }
+        Self { name, sql, redis_url, redis }
     }
 
     /// The settings that point a server here.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
         [
-            ("DATABASE__URL", login_url(&self.name)),
+            ("DATABASE__URL", self.server_url()),
+            ("DATABASE__POOLER", if is_behind_pgbouncer() { "pgbouncer" } else { "none" }.to_owned()),
             ("DATABASE__OWNER_URL", owner_url(&self.name)),
             ("DATABASE__POOL_SIZE", "4".to_owned()),
-            ("REDIS__URL", setting("DOORCODE_TEST_REDIS_URL")),
+            ("REDIS__URL", self.redis_url.clone()),
             ("REDIS__KEY_PREFIX", self.prefix()),
             // Two cores run many tests at once: a slow answer is no outage here.
             ("REDIS__TIMEOUT_MS", "3000".to_owned()),
             ("DATABASE__ACQUIRE_TIMEOUT_MS", "8000".to_owned()),
+            ("DATABASE__LOCK_TIMEOUT_MS", "30000".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
+    }
+
+    /// The database, as the servers of this run reach it.
+    pub(crate) fn server_url(&self) -> String {
+        if is_behind_pgbouncer() { pgbouncer_url(&self.name) } else { login_url(&self.name) }
     }
 
     /// The database, as the cluster's superuser.
@@ -101,18 +128,40 @@ impl Services {
 
     /// All keys of this test in Redis.
     pub(crate) async fn keys(&self) -> Vec<String> {
-        let mut redis = self.redis.get_multiplexed_async_connection().await.unwrap();
-        redis::cmd("KEYS").arg(format!("{}:*", self.prefix())).query_async(&mut redis).await.unwrap()
+        let mut keys = Vec::new();
+        for server in &self.redis {
+            keys.extend(self.keys_on(&mut connect(server).await).await);
+        }
+        keys
     }
 
-    /// A plain connection to Redis.
-    pub(crate) async fn redis(&self) -> redis::aio::MultiplexedConnection {
-        self.redis.get_multiplexed_async_connection().await.unwrap()
+    async fn keys_on(&self, server: &mut MultiplexedConnection) -> Vec<String> {
+        redis::cmd("KEYS").arg(format!("{}:*", self.prefix())).query_async(server).await.unwrap()
+    }
+
+    /// A plain connection to Redis: to the first server, if there are several.
+    pub(crate) async fn redis(&self) -> MultiplexedConnection {
+        connect(&self.redis[0]).await
+    }
+
+    /// Every key of this test with the milliseconds that it has left, a list a server.
+    pub(crate) async fn keys_and_ends(&self) -> Vec<Vec<(String, i64)>> {
+        let mut servers = Vec::new();
+        for server in &self.redis {
+            let mut server = connect(server).await;
+            let mut list = Vec::new();
+            for key in self.keys_on(&mut server).await {
+                let left = redis::cmd("PTTL").arg(&key).query_async(&mut server).await.unwrap();
+                list.push((key, left));
+            }
+            servers.push(list);
+        }
+        servers
     }
 
     /// Lets `by` pass in both stores: every moment that they remember moves into the past, every end comes nearer.
     pub(crate) async fn advance(&self, by: Duration) {
-        self.advance_redis(by).await;
+        // The database first: what Redis is told again out of it is then as old as the rest.
         for statement in [
             "update auth.sessions set created_at = created_at - $1, not_after = not_after - $1,
                     refreshed_at = refreshed_at - $1",
@@ -129,31 +178,41 @@ impl Services {
         ] {
             sqlx::query(statement).bind(by).execute(&self.sql).await.unwrap();
         }
+        self.advance_redis(by).await;
     }
 
     async fn advance_redis(&self, by: Duration) {
-        let mut redis = self.redis().await;
+        for server in &self.redis {
+            self.advance_server(&mut connect(server).await, by).await;
+        }
+    }
+
+    async fn advance_server(&self, redis: &mut MultiplexedConnection, by: Duration) {
         let millis = i64::try_from(by.as_millis()).unwrap();
-        for key in self.keys().await {
-            let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await.unwrap();
+        for key in self.keys_on(redis).await {
+            let left: i64 = redis::cmd("PTTL").arg(&key).query_async(redis).await.unwrap();
             assert!(left != -1, "a key without an end in Redis: {key}");
-            let kind: String = redis::cmd("TYPE").arg(&key).query_async(&mut redis).await.unwrap();
+            let kind: String = redis::cmd("TYPE").arg(&key).query_async(redis).await.unwrap();
             if kind == "list" {
                 let entries: Vec<String> =
-                    redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).query_async(&mut redis).await.unwrap();
+                    redis::cmd("LRANGE").arg(&key).arg(0).arg(-1).query_async(redis).await.unwrap();
                 for (place, entry) in entries.iter().enumerate() {
                     let (at, rest) = entry.split_at(entry.find(':').unwrap_or(entry.len()));
                     let moved = format!("{}{rest}", at.parse::<i64>().unwrap() - millis);
-                    redis::cmd("LSET").arg(&key).arg(place).arg(moved).exec_async(&mut redis).await.unwrap();
+                    redis::cmd("LSET").arg(&key).arg(place).arg(moved).exec_async(redis).await.unwrap();
                 }
             }
             if left > millis {
-                redis::cmd("PEXPIRE").arg(&key).arg(left - millis).exec_async(&mut redis).await.unwrap();
+                redis::cmd("PEXPIRE").arg(&key).arg(left - millis).exec_async(redis).await.unwrap();
             } else if left >= 0 {
-                redis::cmd("DEL").arg(&key).exec_async(&mut redis).await.unwrap();
+                redis::cmd("DEL").arg(&key).exec_async(redis).await.unwrap();
             }
         }
     }
+}
+
+async fn connect(server: &redis::Client) -> MultiplexedConnection {
+    server.get_multiplexed_async_connection().await.unwrap()
 }
 
 impl Drop for Services {
@@ -172,6 +231,13 @@ pub(crate) fn owner_url(database: &str) -> String {
 
 pub(crate) fn login_url(database: &str) -> String {
     url(database, "doorcode_login:secret")
+}
+
+/// The same through PgBouncer.
+pub(crate) fn pgbouncer_url(database: &str) -> String {
+    let mut url = url::Url::parse(&login_url(database)).unwrap();
+    url.set_port(setting("DOORCODE_TEST_PGBOUNCER_PORT").parse().ok()).unwrap();
+    url.into()
 }
 
 fn url(database: &str, user: &str) -> String {

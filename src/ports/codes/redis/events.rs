@@ -63,7 +63,7 @@ impl RedisCodes {
             .arg(Uuid::new_v4().to_string())
             .arg(self.events_waiting());
         let reply: StreamRangeReply =
-            self.timed(StoreCall::Events, call.invoke_async(&mut self.shared.clone())).await?;
+            self.timed(StoreCall::Events, call.invoke_async(&mut self.connections.at(partition))).await?;
         let mut taken = WaitingEvents { partition, ..WaitingEvents::default() };
         for entry in reply.ids {
             // A word that only a newer version knows stays for a replica of that version.
@@ -79,7 +79,8 @@ impl RedisCodes {
             return Ok(());
         }
         let key = self.partition_key(taken.partition, "events");
-        self.timed(StoreCall::Events, self.shared.clone().xdel::<_, _, ()>(key, &taken.entries)).await
+        let mut connection = self.connections.at(taken.partition);
+        self.timed(StoreCall::Events, connection.xdel::<_, _, ()>(key, &taken.entries)).await
     }
 
     fn events_waiting(&self) -> u32 {

@@ -24,15 +24,16 @@ impl RedisCodes {
         let options = SetOptions::default()
             .conditional_set(ExistenceCheck::NX)
             .with_expiration(SetExpiry::PX(millis(AT_WORK)));
-        let set: Option<String> =
-            self.timed(StoreCall::Remember, self.shared.clone().set_options(key, 1, options)).await?;
+        let set: Option<String> = self
+            .timed(StoreCall::Remember, self.connections.at(partition).set_options(key, 1, options))
+            .await?;
         Ok(set.is_some())
     }
 
     pub(in crate::ports::codes) async fn has_guesses(&self, partition: u16) -> Result<(), PortError> {
         let key = self.partition_key(partition, "remembered");
         let options = SetOptions::default().with_expiration(SetExpiry::PX(millis(THERE)));
-        self.timed(StoreCall::Remember, self.shared.clone().set_options(key, 1, options)).await
+        self.timed(StoreCall::Remember, self.connections.at(partition).set_options(key, 1, options)).await
     }
 
     pub(in crate::ports::codes) async fn restore_guesses(
@@ -59,7 +60,7 @@ impl RedisCodes {
         call.arg(serde_json::to_string(&kept).map_err(unexpected)?)
             .arg(self.settings.limits.wrong_per_day)
             .arg(self.settings.limits.known.wrong_per_day);
-        self.timed(StoreCall::Remember, call.invoke_async::<()>(&mut self.shared.clone())).await
+        self.timed(StoreCall::Remember, call.invoke_async::<()>(&mut self.connections.at(partition))).await
     }
 
     pub(in crate::ports::codes) async fn spend_guesses(&self, spent: &SpentAddress) -> Result<(), PortError> {
@@ -69,6 +70,6 @@ impl RedisCodes {
         }
         let key = self.address_key("spent", spent.address);
         let options = SetOptions::default().with_expiration(SetExpiry::PX(left));
-        self.timed(StoreCall::Remember, self.shared.clone().set_options(key, 1, options)).await
+        self.timed(StoreCall::Remember, self.at(spent.address).set_options(key, 1, options)).await
     }
 }

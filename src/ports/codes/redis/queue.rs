@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use redis::streams::{
     StreamAutoClaimReply, StreamPendingReply, StreamRangeReply, StreamReadOptions, StreamReadReply,
 };
-use redis::{AsyncCommands, AsyncConnectionConfig, RedisError};
+use redis::{AsyncCommands, RedisError};
 
 use super::{RedisCodes, millis, store_error, unknown_word};
 use crate::ports::PortError;
@@ -28,9 +28,11 @@ impl RedisCodes {
     ) -> Result<Option<QueuedMail>, PortError> {
         let slot = self.waiting.get(usize::from(partition)).ok_or_else(|| unknown_word("partition"))?;
         let mut slot = slot.lock().await;
-        let connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.connect_for_waiting().await?,
+        let connection = if let Some(connection) = slot.take() {
+            connection
+        } else {
+            let answer = MAIL_WAIT + Duration::from_secs(1);
+            self.connections.alone(partition, answer).await.map_err(store_error)?
         };
         let outcome = self.read_mail(partition, &mut connection.clone()).await;
         // A connection that failed is not kept: the next call makes a new one.
@@ -44,7 +46,7 @@ impl RedisCodes {
         let key = self.mail_key(mail.partition);
         let mut both = redis::pipe();
         both.atomic().xack(&key, MAILERS, &[&mail.id]).ignore().xdel(&key, &[&mail.id]).ignore();
-        self.timed(StoreCall::Mail, both.query_async::<()>(&mut self.shared.clone())).await
+        self.timed(StoreCall::Mail, both.query_async::<()>(&mut self.connections.at(mail.partition))).await
     }
 
     pub(in crate::ports::codes) async fn mail_renew(&self, mail: &QueuedMail) -> Result<(), PortError> {
@@ -62,7 +64,7 @@ impl RedisCodes {
             let mut look = redis::pipe();
             look.xlen(&key).xrange_count(&key, "-", "+", 1).cmd("TIME");
             let (depth, oldest, (secs, micros)): (u64, StreamRangeReply, (u64, u64)) =
-                self.timed(StoreCall::Queue, look.query_async(&mut self.shared.clone())).await?;
+                self.timed(StoreCall::Queue, look.query_async(&mut self.connections.at(partition))).await?;
             // An entry's id begins with the server's own time, in milliseconds.
             let queued_at = oldest.ids.first().and_then(|id| id.id.split('-').next()?.parse().ok());
             let now = Duration::from_secs(secs) + Duration::from_micros(micros);
@@ -81,11 +83,11 @@ impl RedisCodes {
             let mut ask = redis::pipe();
             ask.xlen(&key).xrange_count(&key, "-", "+", most_each);
             let (waiting, oldest): (u64, StreamRangeReply) =
-                self.timed(StoreCall::Queue, ask.query_async(&mut self.shared.clone())).await?;
+                self.timed(StoreCall::Queue, ask.query_async(&mut self.connections.at(partition))).await?;
             look.waiting += waiting;
             // A queue that nobody has used has no group to ask.
             if waiting > 0 {
-                let mut connection = self.shared.clone();
+                let mut connection = self.connections.at(partition);
                 let taken = connection.xpending::<_, _, StreamPendingReply>(&key, MAILERS);
                 look.in_hand += self.timed(StoreCall::Queue, taken).await?.count() as u64;
             }
@@ -96,13 +98,6 @@ impl RedisCodes {
             look.jobs.extend(oldest.ids.iter().map(|id| id.get("job").unwrap_or_default()));
         }
         Ok(look)
-    }
-
-    async fn connect_for_waiting(&self) -> Result<MultiplexedConnection, PortError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(MAIL_WAIT + Duration::from_secs(1)));
-        self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(store_error)
     }
 
     /// First a mail that some worker took and did not finish, then a new one.
@@ -180,8 +175,7 @@ impl RedisCodes {
             .arg("IDLE")
             .arg(millis(idle))
             .arg("JUSTID");
-        self.timed(StoreCall::Mail, claim.query_async::<redis::Value>(&mut self.shared.clone()))
-            .await
-            .map(drop)
+        let mut connection = self.connections.at(mail.partition);
+        self.timed(StoreCall::Mail, claim.query_async::<redis::Value>(&mut connection)).await.map(drop)
     }
 }

@@ -3,7 +3,6 @@
 //! The answer goes into `auth.idempotency_keys` in the transaction of the creation itself. Of two equal requests at once
 //! the second waits at the unique key, is undone, and reads what the first answered.
 
-use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
 use crate::ports::PortError;
@@ -88,7 +87,7 @@ impl Db {
 
 impl CreationTx {
     /// The connection, for the statements of this folder.
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
+    pub(super) fn connection(&mut self) -> &mut Connection {
         &mut self.connection
     }
 

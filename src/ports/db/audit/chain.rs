@@ -117,7 +117,7 @@ async fn extend(
     connection.begin().await?;
     let ours =
         sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtext('auth.audit_chain')) as "ours!""#)
-            .fetch_one(&mut **connection)
+            .fetch_one(&mut *connection)
             .await?;
     if !ours {
         return Ok(Extended::NotOurTurn);
@@ -133,7 +133,7 @@ async fn extend(
              left join auth.audit_log a on a.created_at = ends.event_at and a.id = ends.event_id
             order by ends.seq desc limit 1"#
     )
-    .fetch_optional(&mut **connection)
+    .fetch_optional(&mut *connection)
     .await?;
     let (mut from, last) = match &end {
         Some(end) => {
@@ -161,7 +161,7 @@ async fn extend(
         until,
         BATCH,
     )
-    .fetch_all(&mut **connection)
+    .fetch_all(&mut *connection)
     .await?;
     if rows.is_empty() {
         return Ok(Extended::UpToDate);
@@ -191,7 +191,7 @@ async fn insert(connection: &mut Connection, links: &[ChainLink]) -> sqlx::Resul
         &parts,
         &macs,
     )
-    .execute(&mut **connection)
+    .execute(&mut *connection)
     .await
     .map(drop)
 }

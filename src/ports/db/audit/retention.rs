@@ -93,7 +93,7 @@ impl Db {
             let mut connection = self.pool.acquire().await?;
             connection.begin().await?;
             sqlx::query!(r#"select pg_advisory_xact_lock(hashtext('auth.audit_chain'))::text as "locked""#)
-                .fetch_one(&mut *connection)
+                .fetch_one(&mut connection)
                 .await?;
             // All links before the first that is to stay. Some behind it may sign rows that go, having come late.
             let last = sqlx::query!(
@@ -108,7 +108,7 @@ impl Db {
                    ) as ends order by ends.seq desc limit 1"#,
                 before,
             )
-            .fetch_optional(&mut *connection)
+            .fetch_optional(&mut connection)
             .await?;
             let head = match last {
                 Some(last) => ChainHead {
@@ -125,7 +125,7 @@ impl Db {
                 &head.link[..],
                 &sign(&checkpoint)[..],
             )
-            .fetch_one(&mut *connection)
+            .fetch_one(&mut connection)
             .await?;
             connection.commit().await?;
             Ok(months)
