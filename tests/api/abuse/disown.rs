@@ -75,7 +75,11 @@ async fn t30_only_the_link_of_the_very_mail_ends_a_code() {
             (&link.0[1..], "sign_in"),
             ("x", "sign_in"),
         ] {
-            assert_eq!(press(&mut browser, &(token.to_owned(), kind.to_owned())).await, 403, "{token} {kind}");
+            assert_eq!(
+                press(&mut browser, &(token.to_owned(), kind.to_owned())).await,
+                403,
+                "{token} {kind}"
+            );
         }
         // Nor does it sign anybody in.
         browser.open(&format!("/confirm?token_hash={}&type=email", link.0)).await.assert_shows("token_hash");
