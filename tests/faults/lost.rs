@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng};
 
+use crate::ledger::Tokens;
 use crate::people::{Crowd, Person, after};
 use crate::proxy::{FaultProxy, Mode};
 use crate::stores::PEOPLE;
@@ -31,6 +32,38 @@ pub(crate) async fn f09_the_database_commits_and_its_answer_is_lost(world: Arc<W
     world.postgres.set(Mode::Pass);
     assert!(world.postgres.broken() >= broken + 20, "answers were lost");
     after(&world, crowd).await;
+}
+
+/// The statement that opens the session of [`LOST`], and none that goes on meanwhile.
+const OPENS: fn(&[u8]) -> bool =
+    |piece| EXECUTES(piece) && piece.windows(LOST.len()).any(|word| word == LOST.as_bytes());
+/// The statement that ends the caller's session alone.
+const ENDS: fn(&[u8]) -> bool = |piece| EXECUTES(piece) && piece.windows(5).any(|word| word == b"local");
+/// What an address begins with.
+const LOST: &str = "lost-answer-";
+
+pub(crate) async fn f09_a_session_is_opened_or_ended_and_the_answer_lost_and_the_person_hears_of_it(
+    world: Arc<World>,
+) {
+    for _ in 0..3 {
+        let mut person = Person::new(&world);
+        person.email.insert_str(0, LOST);
+        let code = person.code().await;
+        let broken = world.postgres.broken();
+        world.postgres.set_for(1, Mode::LoseAnswer(OPENS));
+        let tokens =
+            Tokens::read(&person.wire.verify(&person.email, &code, &[200]).await.ok().expect("a session"));
+        world.ledger.signed_in(&person.email, &tokens);
+        assert_eq!(world.postgres.broken(), broken + 1, "the answer was lost");
+        let tokens = person.refresh(&tokens).await.unwrap();
+        // So does whoever signs out, and is not told that there is nobody to sign out.
+        world.postgres.set_for(1, Mode::LoseAnswer(ENDS));
+        person.sign_out(&tokens).await;
+        assert_eq!(world.postgres.broken(), broken + 2, "the answer was lost");
+        world.postgres.set(Mode::Pass);
+    }
+    world.tally.take().assert_nothing_wrong();
+    world.ledger.settle(&world).await;
 }
 
 pub(crate) async fn f09_a_script_runs_in_redis_and_its_answer_is_lost(world: Arc<World>) {

@@ -70,6 +70,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     stores::f06_postgresql_killed_while_the_right_code_is_typed_burns_no_code,
     stores::f07_a_slow_postgresql_keeps_nobody_waiting,
     lost::f09_the_database_commits_and_its_answer_is_lost,
+    lost::f09_a_session_is_opened_or_ended_and_the_answer_lost_and_the_person_hears_of_it,
     lost::f09_a_script_runs_in_redis_and_its_answer_is_lost,
     lost::f09_the_answer_to_a_refresh_is_lost_and_its_repetition_gets_the_same_successor,
     mail::f10_mails_outlive_a_silent_mail_server_and_the_replica_that_had_them,
@@ -110,10 +111,12 @@ async fn main() -> ExitCode {
             if outcome.is_err() {
                 failed.push(*name);
                 show_logs(&world).await;
+                eprintln!("── answers ──\n{}", world.tally.take());
                 // Each begins with everything at work.
                 world.heal().await;
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 drop(world.tally.take());
+                world.ledger.forgive();
             }
         }
         futures_util::future::join_all(world.replicas.iter().map(Replica::stop)).await;

@@ -14,7 +14,7 @@ use crate::wire::{Got, Wire};
 use crate::world::World;
 
 /// How long somebody goes on trying one thing: longer than any fault, its recovery and the next fault.
-const PERSISTENCE: Duration = Duration::from_secs(60);
+const PERSISTENCE: Duration = Duration::from_secs(90);
 /// How soon there is service again once a fault has ended.
 pub(crate) const RECOVERY: Duration = Duration::from_secs(10);
 /// How long somebody waits for a mail before asking again. The second try of a mail comes some five seconds after the first.
@@ -89,27 +89,34 @@ impl Person {
 
     /// Asks, reads the mail and types the code, until there is a session.
     pub(crate) async fn sign_in(&self, stop: &CancellationToken) -> Option<Tokens> {
-        let until = Instant::now() + PERSISTENCE;
-        while Instant::now() < until {
-            let known = self.world.mailbox.codes(&self.email).len();
-            let Some(tries) = self.ask(until).await else { break };
-            let Some(code) = self.world.mailbox.next_code(&self.email, known, MAIL_PATIENCE).await else {
-                continue;
-            };
-            // After more than one the mail that came first may be the one whose code was replaced.
-            if let Some(tokens) = self.type_code(&code, tries > 1, until).await {
-                return Some(tokens);
+        let (until, mut history) = (Instant::now() + PERSISTENCE, Vec::new());
+        let mailbox = &self.world.mailbox;
+        let (mut asked, mut read) = (0, mailbox.codes(&self.email).len());
+        while Instant::now() < until && !(stop.is_cancelled() && asked > 0) {
+            asked += self.ask(until).await.unwrap_or_default();
+            let mut patience = MAIL_PATIENCE;
+            while let Some(code) = mailbox.next_code(&self.email, read, patience).await {
+                read = mailbox.codes(&self.email).len();
+                // Asked for more than once, because an answer was lost: this one may have been replaced, and replicas that
+                // send at the same time may send the newer one first.
+                let may_be_old = asked > 1;
+                if let Some(tokens) = self.type_code(&code, may_be_old, until).await {
+                    return Some(tokens);
+                }
+                history.push("a code was refused");
+                patience = Duration::from_secs(2);
             }
-            if stop.is_cancelled() {
-                return None;
-            }
+            history.push("no more mail");
         }
-        self.world.tally.wrong(format!("nobody could sign in for {PERSISTENCE:?}"));
+        if !stop.is_cancelled() {
+            let history = history.join(", ");
+            self.world.tally.wrong(format!("somebody could not sign in for {PERSISTENCE:?}: {history}"));
+        }
         None
     }
 
     /// Asks for a code until the server has promised one, and says how often.
-    pub(crate) async fn ask(&self, until: Instant) -> Option<u32> {
+    pub(crate) async fn ask(&self, until: Instant) -> Option<usize> {
         let mut tries = 0;
         while Instant::now() < until {
             tries += 1;

@@ -11,7 +11,6 @@ use crate::lost::{EXECUTES, SCRIPTS};
 use crate::people::{Crowd, RECOVERY, recovery};
 use crate::proxy::Mode;
 use crate::restarts::{kill_one, roll};
-use crate::tally::{Act, Came, Score};
 use crate::world::World;
 
 /// People at work at the same time.
@@ -72,7 +71,7 @@ pub(crate) async fn soak(world: Arc<World>, length: Duration, seed: u64) {
     lines.abort();
     println!("\nholding every promise against the stores …");
     let counted = world.ledger.settle(&world).await;
-    show_answers(&score);
+    println!("\n{score}");
     println!("\n{:<22}{:>6}{:>16}{:>10}", "fault", "times", "recovery median", "longest");
     for (fault, mut took) in recoveries {
         took.sort_unstable();
@@ -123,19 +122,5 @@ async fn say_how_it_goes(world: Arc<World>, began: Instant) {
             began.elapsed().as_secs(),
             score.wrong.len()
         );
-    }
-}
-
-fn show_answers(score: &Score) {
-    println!("\n{:<10}{:>9}{:>9}{:>9}  answers", "", "number", "p50", "p99");
-    for act in Act::ALL {
-        let Some(answers) = score.acts.get(&act) else { continue };
-        let (median, late) = (answers.quantile(50), answers.quantile(99));
-        let kinds = answers.by_kind.iter().map(|(came, count)| match came {
-            Came::Status(status) => format!("{status}: {count}"),
-            Came::Nothing => format!("none: {count}"),
-        });
-        let kinds = kinds.collect::<Vec<_>>().join(", ");
-        println!("{:<10}{:>9}{median:>6} ms{late:>6} ms  {kinds}", format!("{act:?}"), answers.took.len());
     }
 }

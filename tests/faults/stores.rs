@@ -20,6 +20,7 @@ const SOON: Duration = Duration::from_secs(2);
 pub(crate) async fn f01_without_redis_nobody_signs_in_and_sessions_go_on(world: Arc<World>) {
     let (person, tokens, code) = a_session_and_a_code(&world).await;
     let crowd = Crowd::come(&world, PEOPLE, 1);
+    let lasts = tokio::time::sleep(outage(&world));
     world.stop_redis();
     for _ in 0..3 {
         is_turned_away_within(SOON, person.wire.ask(&world.new_address())).await;
@@ -30,6 +31,7 @@ pub(crate) async fn f01_without_redis_nobody_signs_in_and_sessions_go_on(world: 
     assert!(person.wire.user(&tokens.access, &[200]).await.ok().is_some());
     // Ended without Redis, it stays ended with it.
     person.sign_out(&tokens).await;
+    lasts.await;
     world.start_redis();
     let score = after(&world, crowd).await;
     assert_eq!(turned_away(&score, Act::Refresh), 0, "sessions went on");
@@ -38,6 +40,7 @@ pub(crate) async fn f01_without_redis_nobody_signs_in_and_sessions_go_on(world: 
 pub(crate) async fn f02_a_slow_redis_is_an_outage_of_signing_in_alone(world: Arc<World>) {
     let (person, mut tokens, code) = a_session_and_a_code(&world).await;
     let crowd = Crowd::come(&world, PEOPLE, 2);
+    let lasts = tokio::time::sleep(outage(&world));
     world.redis.set(Mode::Delay(Duration::from_millis(1500)));
     is_turned_away_within(SOON, person.wire.ask(&world.new_address())).await;
     world.ledger.verified_unheard(&person.email);
@@ -50,6 +53,7 @@ pub(crate) async fn f02_a_slow_redis_is_an_outage_of_signing_in_alone(world: Arc
     }
     took.sort_unstable();
     assert!(took[48] < Duration::from_millis(500), "49 of 50 refreshes took up to {:?}", took[48]);
+    lasts.await;
     world.redis.set(Mode::Pass);
     let score = after(&world, crowd).await;
     println!("  49 of 50 refreshes took at most {:?}", took[48]);
@@ -59,6 +63,7 @@ pub(crate) async fn f02_a_slow_redis_is_an_outage_of_signing_in_alone(world: Arc
 pub(crate) async fn f06_postgresql_killed_while_the_right_code_is_typed_burns_no_code(world: Arc<World>) {
     let (person, tokens, code) = a_session_and_a_code(&world).await;
     let crowd = Crowd::come(&world, PEOPLE, 3);
+    let lasts = tokio::time::sleep(outage(&world));
     world.kill_postgres();
     // Oftener than a code has tries.
     for _ in 0..7 {
@@ -69,6 +74,7 @@ pub(crate) async fn f06_postgresql_killed_while_the_right_code_is_typed_burns_no
     is_turned_away_within(2 * SOON, person.wire.refresh(&tokens.refresh, &[])).await;
     let keys = person.wire.request(Method::GET, "/auth/v1/.well-known/jwks.json").send().await.unwrap();
     assert_eq!(keys.status(), 200, "keys are published without a database");
+    lasts.await;
     world.start_postgres();
     let again = person.type_code_until_taken(&code).await;
     assert_ne!(again.session, tokens.session);
@@ -88,6 +94,11 @@ pub(crate) async fn f07_a_slow_postgresql_keeps_nobody_waiting(world: Arc<World>
     blocker.rollback().await.unwrap();
     person.refresh(&tokens).await.unwrap();
     after(&world, crowd).await;
+}
+
+/// How long a store is away at least.
+fn outage(world: &World) -> Duration {
+    Duration::from_secs(world.rounds(5, 60) as u64)
 }
 
 /// Somebody with a session, and a code for another one.

@@ -1,6 +1,7 @@
 //! Every answer that somebody got, and what was wrong with it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +16,6 @@ pub(crate) enum Act {
     Refresh,
     User,
     SignOut,
-}
-
-impl Act {
-    pub(crate) const ALL: [Self; 5] = [Self::Ask, Self::Verify, Self::Refresh, Self::User, Self::SignOut];
 }
 
 /// What came back.
@@ -118,6 +115,23 @@ impl Score {
     pub(crate) fn assert_nothing_wrong(&self) {
         let first: Vec<_> = self.wrong.iter().take(10).collect();
         assert!(first.is_empty(), "{} wrong, such as {first:#?}", self.wrong.len());
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<10}{:>9}{:>9}{:>9}  answers", "", "number", "p50", "p99")?;
+        for (act, answers) in &self.acts {
+            let (median, late) = (answers.quantile(50), answers.quantile(99));
+            let kinds = answers.by_kind.iter().map(|(came, count)| match came {
+                Came::Status(status) => format!("{status}: {count}"),
+                Came::Nothing => format!("none: {count}"),
+            });
+            let kinds = kinds.collect::<Vec<_>>().join(", ");
+            let (act, number) = (format!("{act:?}"), answers.took.len());
+            writeln!(f, "{act:<10}{number:>9}{median:>6} ms{late:>6} ms  {kinds}")?;
+        }
+        self.wrong.iter().take(10).try_for_each(|wrong| writeln!(f, "wrong: {wrong}"))
     }
 }
 

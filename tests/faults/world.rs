@@ -72,6 +72,11 @@ impl World {
             ("LIMITS__SEND_GAP_SECS", "1".to_owned()),
             ("LIMITS__SENDS_PER_HOUR", "1000".to_owned()),
             ("LIMITS__SENDS_PER_DAY", "1000".to_owned()),
+            ("LIMITS__CLIENT_SENDS_PER_10MIN", "1000".to_owned()),
+            ("LIMITS__CLIENT_SENDS_PER_HOUR", "1000".to_owned()),
+            ("LIMITS__NETWORK_SENDS_PER_HOUR", "1000".to_owned()),
+            // All addresses are of one host.
+            ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),
             ("SITES__READER__MAILS_PER_HOUR", "1000000".to_owned()),
             // Everybody is at one mail host, and what is typed wrongly here is no attack.
             ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),

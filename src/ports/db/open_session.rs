@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::answer::Answer;
-use super::{Db, db_error};
+use super::{Db, db_error, is_broken_connection, is_unavailable};
 use crate::domain::{ChallengeId, EmailAddress, Locale, SessionId, User, UserId, UserMetadata};
 use crate::ports::PortError;
 
@@ -48,7 +48,8 @@ pub enum Opened {
 }
 
 impl Db {
-    /// Finds or makes the account and opens the session. The unique challenge decides races.
+    /// Finds or makes the account and opens the session. The unique challenge decides races; the answer to a statement whose
+    /// connection broke is found out, so that nobody is refused the session that they have just opened.
     pub async fn open_session(&self, open: &OpenSession<'_>) -> Result<Opened, PortError> {
         let first = self.try_open_session(open).await?;
         // Two first sign-ins of one new address on two sites: the second met a row that its snapshot did not show.
@@ -61,9 +62,10 @@ impl Db {
     async fn try_open_session(&self, open: &OpenSession<'_>) -> Result<Opened, PortError> {
         let session = SessionId(Uuid::new_v4());
         let metadata = serde_json::Value::Object(open.metadata.as_object().clone());
-        let statement = sqlx::query_as!(
-            Answer,
-            r#"with existing as (
+        let statement = || {
+            sqlx::query_as!(
+                Answer,
+                r#"with existing as (
                  select id, coalesce(banned_until > now(), false) as banned,
                         email_confirmed_at is not null as proven from auth.users where email = $1
                ), created as (
@@ -103,26 +105,37 @@ impl Db {
                       account.updated_at as "updated_at?", null::text as new_email,
                       null::timestamptz as email_change_sent_at
                  from (values (1)) as always (row) left join account on true"#,
-            open.email.as_str(),
-            UserId::new().0,
-            session.0,
-            open.challenge.0,
-            open.site,
-            open.may_create,
-            open.may_use_existing,
-            metadata,
-            open.locale.tag(),
-            open.max_secs,
-            open.user_agent,
-            open.ip.map(|ip| ip.to_string()),
-        );
-        let answer = match self.run_once(|sql| Box::pin(statement.fetch_one(sql))).await {
+                open.email.as_str(),
+                UserId::new().0,
+                session.0,
+                open.challenge.0,
+                open.site,
+                open.may_create,
+                open.may_use_existing,
+                metadata,
+                open.locale.tag(),
+                open.max_secs,
+                open.user_agent,
+                open.ip.map(|ip| ip.to_string()),
+            )
+        };
+        let answer = match self.run_once(|sql| Box::pin(statement().fetch_one(sql))).await {
+            Err(error) if is_broken_connection(&error) => {
+                let second = self.run_once(|sql| Box::pin(statement().fetch_one(sql))).await;
+                // The first may have been committed and only its answer lost: then the second met its session or its account.
+                match second {
+                    Ok(answer) if answer.verdict == "ok" => Ok(answer),
+                    Err(error) if is_unavailable(&error) => Err(error),
+                    second => self.find_opened(session).await.transpose().unwrap_or(second),
+                }
+            }
+            first => first,
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(sqlx::Error::Database(error)) if error.constraint() == Some("sessions_challenge_id_key") => {
                 return Ok(Opened::AlreadyUsed);
             }
-            // Never sent twice from here: if the first sending was committed and only its answer lost, the second
-            // would be refused as used. The caller gives the code back and the person types it again.
             Err(error) => return Err(db_error(error)),
         };
         match answer.verdict.as_str() {
@@ -134,5 +147,22 @@ impl Db {
             "no_account" => Ok(Opened::NoAccount),
             _ => Err(answer.unknown_verdict()),
         }
+    }
+
+    /// What opening a session would have answered, if it is there.
+    async fn find_opened(&self, session: SessionId) -> sqlx::Result<Option<Answer>> {
+        let statement = sqlx::query_as!(
+            Answer,
+            r#"select 'ok' as "verdict!", null::integer as counter, s.created_at as opened_at, u.id as "id?",
+                      u.email as "email?", u.email_confirmed_at as "email_confirmed_at?",
+                      u.last_sign_in_at as "last_sign_in_at?", u.raw_app_meta_data as "app_metadata?",
+                      u.raw_user_meta_data as "user_metadata?", u.created_at as "created_at?",
+                      u.updated_at as "updated_at?", null::text as new_email,
+                      null::timestamptz as email_change_sent_at
+                 from auth.sessions s join auth.users u on u.id = s.user_id
+                where s.id = $1"#,
+            session.0,
+        );
+        self.run_once(|sql| Box::pin(statement.fetch_optional(sql))).await
     }
 }
