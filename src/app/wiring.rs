@@ -192,6 +192,7 @@ fn code_limits(config: &Config) -> CodeLimits {
         send_gap: Duration::from_secs(config.limits.send_gap_secs),
         sends_per_hour: config.limits.sends_per_hour,
         sends_per_day: config.limits.sends_per_day,
+        cooling: Duration::from_secs(config.limits.cooling_secs),
         host_mails_per_hour: config.limits.host_mails_per_hour,
         networks: NetworkLimits {
             client_sends_per_ten_minutes: config.limits.client_sends_per_10min,

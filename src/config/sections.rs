@@ -340,6 +340,9 @@ pub struct LimitsConfig {
     /// Codes to an address an hour beyond these, for devices whose owner has signed in with them, 1 to 1000.
     /// `DOORCODE__LIMITS__KNOWN_SENDS_PER_HOUR`.
     pub known_sends_per_hour: u32,
+    /// How long an address gets no codes that strangers ask for, once its owner disowned one, 60 to 86400.
+    /// `DOORCODE__LIMITS__COOLING_SECS`.
+    pub cooling_secs: u64,
     /// Mails to the addresses of one mail host an hour, 1 to 10000000. `DOORCODE__LIMITS__HOST_MAILS_PER_HOUR`.
     pub host_mails_per_hour: u32,
     /// Codes a client address asks for in ten minutes, at all replicas, 1 to 1000000.
@@ -374,6 +377,7 @@ impl LimitsConfig {
             sends_per_hour: from.number("sends_per_hour", 1..=1000, "an hour"),
             sends_per_day: from.number("sends_per_day", 1..=10_000, "a day"),
             known_sends_per_hour: from.number("known_sends_per_hour", 1..=1000, "an hour"),
+            cooling_secs: from.number("cooling_secs", 60..=86_400, "seconds"),
             host_mails_per_hour: from.number("host_mails_per_hour", 1..=10_000_000, "an hour"),
             client_sends_per_10min: from.number("client_sends_per_10min", 1..=1_000_000, ""),
             client_sends_per_hour: from.number("client_sends_per_hour", 1..=1_000_000, "an hour"),

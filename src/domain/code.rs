@@ -69,6 +69,12 @@ impl Slot {
         Self::Invitation,
     ];
 
+    /// Reads a word as it stands in a link. `None` for everything else.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|slot| slot.as_str() == word)
+    }
+
     /// The word for it in the store and in keyed hashes.
     #[must_use]
     pub fn as_str(self) -> &'static str {

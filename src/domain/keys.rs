@@ -13,10 +13,10 @@ use aws_lc_rs::constant_time;
 use ipnet::IpNet;
 
 use self::derived::{
-    Derived, code_text, cookie_tag, form_tag, limit_name, link_text, mac, refresh_tag, secret_name,
-    service_key_digest, tag, truncated,
+    Derived, code_text, cookie_tag, device_name, device_proof, form_tag, limit_name, link_text, mac,
+    refresh_tag, secret_name, service_key_digest, stop_text, tag, truncated,
 };
-use super::{BrowserId, EmailAddress, ServiceKey, SessionId, SignInCode, Slot};
+use super::{BrowserId, EmailAddress, KnownDevice, ServiceKey, SessionId, SignInCode, Slot};
 
 /// Bytes of a refresh token's and a link's MAC: 128 bits (RFC 6749 §10.10 asks for at most 2^-128 a guess).
 pub const MAC_LENGTH: usize = 16;
@@ -138,6 +138,41 @@ impl KeyRing {
         self.all().map(move |keys| tag(keys, email))
     }
 
+    /// The proof that the owner of an address has signed in to `site` with a device: made under the newest master.
+    #[must_use]
+    pub fn device_mac(&self, site: &str, device: &[u8; 16], email: &EmailAddress) -> [u8; MAC_LENGTH] {
+        device_proof(&self.newest, site, device, email)
+    }
+
+    /// Whether such a proof was made by this installation, under any master of the ring.
+    #[must_use]
+    pub fn knows_device_mac(
+        &self,
+        site: &str,
+        device: &[u8; 16],
+        email: &EmailAddress,
+        given: &[u8; MAC_LENGTH],
+    ) -> bool {
+        self.all().any(|keys| {
+            constant_time::verify_slices_are_equal(&device_proof(keys, site, device, email), given).is_ok()
+        })
+    }
+
+    /// The name under which a code for an address waits that a known device asks for.
+    #[must_use]
+    pub fn device_tag(&self, device: &KnownDevice, email: &EmailAddress) -> AddressTag {
+        device_name(&self.newest, device.id(), email)
+    }
+
+    /// The names that it may have: under each master of the ring, in the order of [`code_proofs`](Self::code_proofs).
+    pub fn device_tags(
+        &self,
+        device: &KnownDevice,
+        email: &EmailAddress,
+    ) -> impl Iterator<Item = AddressTag> {
+        self.all().map(move |keys| device_name(keys, device.id(), email))
+    }
+
     /// What limits know a client's network by.
     #[must_use]
     pub fn network_tag(&self, network: &IpNet) -> LimitTag {
@@ -164,6 +199,22 @@ impl KeyRing {
         secret: &[u8; MAC_LENGTH],
     ) -> impl Iterator<Item = String> {
         self.all().map(move |keys| link_text(keys, site, slot, secret))
+    }
+
+    /// The keyed hash under which a secret is stored that ends a challenge.
+    #[must_use]
+    pub fn stop_mac(&self, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
+        stop_text(&self.newest, site, slot, secret)
+    }
+
+    /// The keyed hashes that such a secret may have in the store: under each master of the ring, the newest first.
+    pub fn stop_macs(
+        &self,
+        site: &str,
+        slot: Slot,
+        secret: &[u8; MAC_LENGTH],
+    ) -> impl Iterator<Item = String> {
+        self.all().map(move |keys| stop_text(keys, site, slot, secret))
     }
 
     /// The name in the store of a secret that comes without an address: an authorization code.

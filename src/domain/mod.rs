@@ -18,6 +18,7 @@ mod gate;
 mod guesses;
 mod import;
 pub mod keys;
+mod known_device;
 mod library;
 mod locale;
 pub mod look;
@@ -48,6 +49,7 @@ pub use gate::{
 pub use guesses::{RememberedGuesses, SpentAddress, WrongGuess};
 pub use import::{ImportRecord, ImportRules, LeftOut, Newcomer, Outcome, SourceId, Tally};
 pub use keys::{AddressTag, KeyRing, LimitTag};
+pub use known_device::KnownDevice;
 pub use library::{
     AccessRequest, Invitation, Library, LibraryRecord, MAX_PAGE, Offer, Page, Role, StaffChange, StaffEntry,
     StaffRecord,

@@ -149,6 +149,12 @@ impl Site {
         self.url.join("/confirm").ok()
     }
 
+    /// The page for whoever gets a code that they did not ask for, if the site has pages.
+    #[must_use]
+    pub fn disown_page(&self) -> Option<Url> {
+        self.look.pages.then(|| self.url.join("/not-me").ok()).flatten()
+    }
+
     /// Whether a browser page of `origin` may call us for this site: an exact match, nothing else.
     #[must_use]
     pub fn allows_origin(&self, origin: &str) -> bool {

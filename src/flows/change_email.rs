@@ -166,6 +166,7 @@ impl Flows {
         } else {
             MailFor::EmailChangeNew
         };
-        self.send_code(NewCode { site, email, by, browser: None, letter, locale, context, how }).await
+        self.send_code(NewCode { site, email, by, browser: None, device: None, letter, locale, context, how })
+            .await
     }
 }

@@ -15,7 +15,7 @@ use super::sealed::LinkToken;
 use super::send_code::context_of;
 use super::{Flows, Visitor};
 use crate::domain::keys::{MAC_LENGTH, Sealed};
-use crate::domain::{AddressTag, BrowserId, EmailAddress, SignInCode, Site, Slot};
+use crate::domain::{AddressTag, BrowserId, EmailAddress, KnownDevice, SignInCode, Site, Slot};
 use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof, Witness};
 use crate::ports::limits::Act;
 use crate::ports::refusals::Refusal;
@@ -30,6 +30,8 @@ pub(super) struct TypedCode<'a> {
     pub email: &'a EmailAddress,
     /// The browser that presents it, on a hosted page.
     pub browser: Option<&'a BrowserId>,
+    /// The device, as its cookie tells there.
+    pub device: Option<&'a KnownDevice>,
     pub code: &'a SignInCode,
     pub by: By<'a>,
 }
@@ -89,20 +91,42 @@ impl Flows {
         typed: &TypedCode<'_>,
         telling: Telling,
     ) -> Result<Claimed, PortError> {
-        let TypedCode { site, slot, email, browser, code, by } = *typed;
+        let TypedCode { site, email, device, .. } = *typed;
+        // A code that a known device asked for waits in a place of its own. Where none does, the device may have become known
+        // only since it asked.
+        if let Some(device) = self.device_of(site, email, device) {
+            let places = self.keys.device_tags(device, email).map(Some);
+            match self.claim_at(typed, places, Telling::UnlessMissing).await? {
+                Claimed::Missing => {}
+                end => return Ok(end),
+            }
+        }
+        self.claim_at(typed, std::iter::repeat(None), telling).await
+    }
+
+    /// Claims a typed code under each name that it may have, at the places that go with them.
+    async fn claim_at(
+        &self,
+        typed: &TypedCode<'_>,
+        places: impl Iterator<Item = Option<AddressTag>>,
+        telling: Telling,
+    ) -> Result<Claimed, PortError> {
+        let TypedCode { site, slot, email, browser, code, by, .. } = *typed;
         let witness = self.witness(by, Some(email));
-        let mut names = self.keys.code_proofs(&site.id, slot, email, browser, code).peekable();
+        let names = self.keys.code_proofs(&site.id, slot, email, browser, code);
+        let mut names = names.zip(places).peekable();
         let (mut telling, mut answer) = (telling, Claimed::Missing);
         // One answer is one event: a refusal is told by the first name under which a code waits.
-        while let Some((address, mac)) = names.next() {
+        while let Some(((address, mac), device)) = names.next() {
             let is_last = names.peek().is_none();
             let claim = ClaimCode {
                 address,
-                device: None,
+                device,
                 site: &site.id,
                 slot,
                 proof: Proof::Code(code.kind(), &mac),
-                client: Some(self.client_tags(by.visitor.ip)),
+                // What strangers at the same network do is nothing to a device that has guesses of its own.
+                client: device.is_none().then(|| self.client_tags(by.visitor.ip)),
                 witness: (telling != Telling::Never).then_some(&witness),
                 missing_is_no_news: telling == Telling::UnlessMissing || !is_last,
             };

@@ -74,6 +74,7 @@ impl Flows {
             email: &user.email,
             by: By { visitor, caller: Some(caller) },
             browser: None,
+            device: None,
             letter: MailFor::DeleteAccount,
             locale: visitor.locale,
             context: &DeletionContext { user: user.id.0 },
@@ -103,7 +104,8 @@ impl Flows {
             self.note_malformed(site, &ask.visitor);
             return Err(VerifyCodeError::Rejected.into());
         };
-        let typed = TypedCode { site, slot: Slot::DeleteAccount, email, browser: None, code, by };
+        let typed =
+            TypedCode { site, slot: Slot::DeleteAccount, email, browser: None, device: None, code, by };
         let claim = self.claim_code(&typed).await.map_err(VerifyCodeError::from)?;
         let claim = claim.ok_or(VerifyCodeError::Rejected)?;
         let deleted = self.delete_claimed(&ask, &claim).await;

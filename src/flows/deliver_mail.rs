@@ -14,7 +14,7 @@ use super::mail_failures::About;
 use super::sealed::{MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{ChallengeId, EmailAddress, Locale, MailFailure, Site};
+use crate::domain::{AddressTag, ChallengeId, EmailAddress, Locale, MailFailure, Site};
 use crate::ports::PortError;
 use crate::ports::codes::{MAIL_LEASE, QueuedMail};
 use crate::ports::mail::templates::{Brand, Letter, RenderedMail, Templates};
@@ -248,7 +248,8 @@ impl MailWorkers {
     /// Whether the code in a mail is the one that works; it may wait under an older master of the ring.
     async fn is_current(&self, email: &EmailAddress, site: &Site, job: &MailJob) -> Result<bool, PortError> {
         let (slot, challenge) = (job.letter.slot(), ChallengeId(job.challenge));
-        for address in self.flows.keys.address_tags(email) {
+        let device = job.device.as_deref().and_then(AddressTag::parse);
+        for address in device.into_iter().chain(self.flows.keys.address_tags(email)) {
             if self.flows.codes.is_current(address, &site.id, slot, challenge).await? {
                 return Ok(true);
             }
@@ -277,13 +278,17 @@ impl MailWorkers {
         let brand = Brand { name: &site.name, url: site.url.as_str() };
         let link =
             site.confirm_page().zip(job.link.as_deref()).map(|(page, token)| confirm_link(page, token));
+        let slot = job.letter.slot().as_str();
+        let disown = site.disown_page().zip(job.disown.as_deref());
+        let disown = disown.map(|(page, token)| disown_link(page, token, slot));
+        let disown = disown.as_ref().map(Url::as_str);
         let sign_up = self.flows.sites.sign_up_site();
         let (code, requested_at) = (job.code.as_str(), job.requested_at);
         let valid_for_minutes = self.flows.code_life.as_secs().div_ceil(60);
         let letter = match &job.letter {
             MailFor::SignIn { create } if account.is_some() || *create => {
                 let link = link.as_ref().map(Url::as_str);
-                Letter::SignInCode { code, valid_for_minutes, requested_at, link }
+                Letter::SignInCode { code, valid_for_minutes, requested_at, link, disown }
             }
             MailFor::SignIn { .. } => {
                 if !self.flows.codes.once_per(address, "no-account", NO_ACCOUNT_EVERY).await? {
@@ -294,12 +299,12 @@ impl MailWorkers {
             }
             MailFor::EmailChangeCurrent { new_email } => {
                 let new_address = Some(new_email.as_str());
-                Letter::EmailChange { code, valid_for_minutes, requested_at, new_address }
+                Letter::EmailChange { code, valid_for_minutes, requested_at, new_address, disown }
             }
             MailFor::EmailChangeNew => {
-                Letter::EmailChange { code, valid_for_minutes, requested_at, new_address: None }
+                Letter::EmailChange { code, valid_for_minutes, requested_at, new_address: None, disown }
             }
-            MailFor::DeleteAccount => Letter::DeleteAccount { code, valid_for_minutes, requested_at },
+            MailFor::DeleteAccount => Letter::DeleteAccount { code, valid_for_minutes, requested_at, disown },
         };
         self.templates
             .render(&letter, locale, &brand)
@@ -322,5 +327,12 @@ impl MailWorkers {
 fn confirm_link(page: Url, token: &str) -> Url {
     let mut link = page;
     link.query_pairs_mut().append_pair("token_hash", token).append_pair("type", "email");
+    link
+}
+
+/// The site's page for whoever did not ask for a code.
+fn disown_link(page: Url, token: &str, slot: &str) -> Url {
+    let mut link = page;
+    link.query_pairs_mut().append_pair("token", token).append_pair("type", slot);
     link
 }

@@ -15,6 +15,7 @@ mod console;
 mod delete_account;
 mod deliver_mail;
 mod deliver_outbox;
+mod disown;
 mod export_users;
 mod forms;
 mod gate;

@@ -123,7 +123,7 @@ impl Flows {
         by: By<'_>,
     ) -> Result<Option<(Slot, Claim)>, ClaimError> {
         let [first, second] = CHANGES;
-        let typed = |slot| TypedCode { site, slot, email, browser: None, code, by };
+        let typed = |slot| TypedCode { site, slot, email, browser: None, device: None, code, by };
         // One answer is one event: a refusal is told by the first of the two that has something to refuse.
         let telling = match self.claim_typed(&typed(first), Telling::UnlessMissing).await? {
             Claimed::Claim(claim) => return Ok(Some((first, claim))),

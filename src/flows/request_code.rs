@@ -10,7 +10,7 @@ use super::audit::By;
 use super::sealed::{ChallengeContext, LinkWish, MailFor};
 use super::send_code::NewCode;
 use super::{Flows, Visitor};
-use crate::domain::{BrowserId, CodeChallenge, EmailAddress, Site, UserMetadata};
+use crate::domain::{BrowserId, CodeChallenge, EmailAddress, KnownDevice, Site, UserMetadata};
 use crate::ports::PortError;
 use crate::ports::codes::Issue;
 use crate::ports::limits::Act;
@@ -33,6 +33,8 @@ pub struct RequestCode<'a> {
     pub challenge: Option<CodeChallenge>,
     /// The browser that the code is to work in; `None` for a client library, which has no say in that.
     pub browser: Option<BrowserId>,
+    /// The device, as its cookie tells on a hosted page. It counts where the address's owner has signed in with it.
+    pub device: Option<&'a KnownDevice>,
     /// Who asks.
     pub visitor: &'a Visitor,
 }
@@ -94,6 +96,7 @@ impl Flows {
             email: ask.email,
             by: By::visitor(ask.visitor),
             browser: ask.browser,
+            device: ask.device,
             letter: MailFor::SignIn { create },
             locale: ask.visitor.locale,
             context: &context,
@@ -118,6 +121,7 @@ impl Flows {
             email,
             by: By::visitor(visitor),
             browser: None,
+            device: None,
             letter: MailFor::SignIn { create: site.sign_up },
             locale: visitor.locale,
             // What the waiting code was for stays with it.

@@ -43,10 +43,16 @@ pub(super) struct MailJob {
     pub email: String,
     pub code: String,
     pub link: Option<String>,
+    /// What ends the code, for whoever did not ask for it; servers of before knew of none.
+    #[serde(default)]
+    pub disown: Option<String>,
     pub letter: MailFor,
     /// What the request asked for.
     pub locale: Option<String>,
     pub requested_at: DateTime<Utc>,
+    /// The name of the known device that asked, under which its code waits; servers of before knew of none.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 /// What the mail with a code says, and with that what the code is for.
@@ -136,11 +142,56 @@ impl LinkToken {
     }
 }
 
+/// What ends a code that its reader did not ask for: which code, and 128 random bits that say the mail was read.
+pub(super) struct DisownToken {
+    /// Whose mailbox.
+    pub address: AddressTag,
+    /// Under which name the code waits.
+    pub place: AddressTag,
+    pub secret: [u8; MAC_LENGTH],
+}
+
+impl DisownToken {
+    pub(super) fn generate(address: AddressTag, place: AddressTag, rng: &mut impl Rng) -> Self {
+        let mut secret = [0; MAC_LENGTH];
+        rng.fill_bytes(&mut secret);
+        Self { address, place, secret }
+    }
+
+    pub(super) fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode([self.address.0, self.place.0, self.secret].concat())
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        // Exactly the length of 48 bytes in base64url.
+        let bytes = (text.len() == 64).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
+        let [address, place, secret] = *bytes.as_chunks().0 else { return None };
+        // Both are in one partition of the store, also where a stranger made them up.
+        let token = Self { address: AddressTag(address), place: AddressTag(place), secret };
+        (address[0] == place[0]).then_some(token)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rand::{SeedableRng, rngs::StdRng};
 
     use super::*;
+
+    #[test]
+    fn a_token_that_ends_a_code_is_read_back_and_nothing_else_is() {
+        let (address, place) =
+            (AddressTag([3; 16]), AddressTag([3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]));
+        let token = DisownToken::generate(address, place, &mut StdRng::seed_from_u64(1));
+        let text = token.encode();
+        let read = DisownToken::parse(&text).unwrap();
+        assert_eq!((read.address, read.place, read.secret), (address, place, token.secret));
+        let elsewhere = DisownToken { place: AddressTag([4; 16]), ..token }.encode();
+        for other in ["", "x", &text[1..], &format!("{text}A"), &elsewhere] {
+            assert!(DisownToken::parse(other).is_none(), "{other:?}");
+        }
+        assert!(LinkToken::parse(&text).is_none(), "it signs nobody in");
+    }
 
     #[test]
     fn a_link_token_is_read_back_and_nothing_else_is() {

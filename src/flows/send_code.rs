@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use super::audit::By;
 use super::request_code::RequestCodeError;
-use super::sealed::{LinkToken, MailFor, MailJob};
+use super::sealed::{DisownToken, LinkToken, MailFor, MailJob};
 use super::{Flows, system_rng};
 use crate::domain::keys::Sealed;
-use crate::domain::{BrowserId, ChallengeId, CodeKind, EmailAddress, Locale, SignInCode, Site, Slot};
+use crate::domain::{
+    AddressTag, BrowserId, ChallengeId, CodeKind, EmailAddress, KnownDevice, Locale, SignInCode, Site, Slot,
+};
 use crate::ports::PortError;
 use crate::ports::codes::{CountSend, Issue, IssueCode, Issued, Witness};
 use crate::ports::limits::Act;
@@ -24,6 +26,8 @@ pub(super) struct NewCode<'a, C> {
     pub by: By<'a>,
     /// The browser that it is to work in, where it was asked for on a hosted page.
     pub browser: Option<BrowserId>,
+    /// The device, as its cookie tells there.
+    pub device: Option<&'a KnownDevice>,
     /// What its mail says, and so what the code is for.
     pub letter: MailFor,
     /// The language asked for.
@@ -41,7 +45,11 @@ impl Flows {
         let challenge = ChallengeId::new();
         let slot = new.letter.slot();
         let address = self.keys.address_tag(email);
-        let link = LinkToken::generate(address, &mut rng);
+        let device =
+            self.device_of(site, email, new.device).map(|device| self.keys.device_tag(device, email));
+        let place = device.unwrap_or(address);
+        let link = LinkToken::generate(place, &mut rng);
+        let disown = DisownToken::generate(address, place, &mut rng);
         let short = SignInCode::generate(CodeKind::Short, &mut rng);
         let long = SignInCode::generate(CodeKind::Long, &mut rng);
         let job = |code: &SignInCode| {
@@ -52,18 +60,26 @@ impl Flows {
                 code: code.expose().to_owned(),
                 // Only signing in can be done by opening a link: what changes or ends an account is typed.
                 link: (slot == Slot::SignIn && site.confirm_page().is_some()).then(|| link.encode()),
+                disown: site.disown_page().map(|_| disown.encode()),
                 letter: new.letter.clone(),
                 locale: new.locale.map(|locale| locale.tag().to_owned()),
                 requested_at: self.clock.now(),
+                device: device.map(AddressTag::to_hex),
             };
             self.seal(Sealed::MailJob, "", &job)
         };
         let mac = |code: &SignInCode| self.keys.code_mac(&site.id, slot, email, new.browser.as_ref(), code);
         let witness = self.witness(new.by, Some(email));
+        let sending = self.sending(site, email, slot, Some(new.by), Some(&witness));
         let issued = self
             .codes
             .issue(&IssueCode {
-                send: self.sending(site, email, slot, Some(new.by), Some(&witness)),
+                send: CountSend {
+                    device,
+                    // What strangers at the same network do is nothing to a device that has mails of its own.
+                    client: sending.client.filter(|_| device.is_none()),
+                    ..sending
+                },
                 challenge,
                 short_mac: &mac(&short),
                 long_mac: &mac(&long),
@@ -72,7 +88,7 @@ impl Flows {
                 short_job: &job(&short)?,
                 long_job: &job(&long)?,
                 how: new.how,
-                stop_mac: "",
+                stop_mac: &self.keys.stop_mac(&site.id, slot, &disown.secret),
             })
             .await;
         self.count_issued(site, slot, Some(new.by), &issued);
@@ -92,6 +108,16 @@ impl Flows {
         let issued = self.codes.count_send(&self.sending(site, email, slot, by, witness.as_ref())).await;
         self.count_issued(site, slot, by, &issued);
         refusal(issued?)
+    }
+
+    /// The device that a cookie tells of, where the owner of an address has signed in with it.
+    pub(super) fn device_of<'a>(
+        &self,
+        site: &Site,
+        email: &EmailAddress,
+        told: Option<&'a KnownDevice>,
+    ) -> Option<&'a KnownDevice> {
+        told.filter(|device| device.knows(&site.id, email, &self.keys))
     }
 
     /// A sending, as limits count it. A client counts where one asks.
@@ -122,6 +148,7 @@ impl Flows {
             Ok(Issued::Counted) => (CodeIssue::Counted, None),
             Ok(Issued::NothingToReplace) => (CodeIssue::Nothing, None),
             Ok(Issued::TooSoon(_)) => (CodeIssue::TooSoon, Some(Limit::AddressMails)),
+            Ok(Issued::Cooling(_)) => (CodeIssue::Cooling, Some(Limit::AddressCooling)),
             Ok(Issued::SiteBudget(_)) => (CodeIssue::SiteBudget, Some(Limit::SiteMails)),
             Ok(Issued::HostBudget(_)) => (CodeIssue::HostBudget, Some(Limit::HostMails)),
             Ok(Issued::ClientLimited(_)) => (CodeIssue::Client, Some(Limit::NetworkSends)),
@@ -145,7 +172,8 @@ pub(super) fn context_of(site: &Site, slot: Slot) -> String {
 fn refusal(issued: Issued) -> Result<(), RequestCodeError> {
     match issued {
         Issued::Queued(_) | Issued::Counted | Issued::NothingToReplace => Ok(()),
-        Issued::TooSoon(wait) => Err(RequestCodeError::TooSoon(wait)),
+        // Whether somebody disowned a code is nobody else's business.
+        Issued::TooSoon(wait) | Issued::Cooling(wait) => Err(RequestCodeError::TooSoon(wait)),
         Issued::SiteBudget(wait) => Err(RequestCodeError::SiteBudget(wait)),
         Issued::HostBudget(wait) => Err(RequestCodeError::HostBudget(wait)),
         Issued::ClientLimited(wait) => Err(RequestCodeError::ClientLimited(wait)),

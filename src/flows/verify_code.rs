@@ -12,7 +12,9 @@ use super::audit::By;
 use super::claims::{ClaimError, TypedCode};
 use super::sealed::ChallengeContext;
 use super::{Flows, OpenedSession, SignedIn, Visitor};
-use crate::domain::{BrowserId, ChallengeId, EmailAddress, Locale, SignInCode, Site, Slot, UserMetadata};
+use crate::domain::{
+    BrowserId, ChallengeId, EmailAddress, KnownDevice, Locale, SignInCode, Site, Slot, UserMetadata,
+};
 use crate::ports::codes::{Claim, ClaimEnd};
 use crate::ports::db::{OpenSession, Opened};
 use crate::ports::limits::Act;
@@ -71,6 +73,8 @@ pub struct VerifyCode {
     pub purpose: Purpose,
     /// The browser that presents it, on a hosted page.
     pub browser: Option<BrowserId>,
+    /// The device, as its cookie tells there.
+    pub device: Option<KnownDevice>,
     /// Who presents it.
     pub visitor: Visitor,
 }
@@ -130,8 +134,9 @@ impl Flows {
             }
             Presented::Code(email, Some(code)) => {
                 let (site, slot, by) = (&ask.site, Slot::SignIn, By::visitor(&ask.visitor));
-                let browser = ask.browser.as_ref();
-                let claim = self.claim_code(&TypedCode { site, slot, email, browser, code, by }).await?;
+                let (browser, device) = (ask.browser.as_ref(), ask.device.as_ref());
+                let typed = TypedCode { site, slot, email, browser, device, code, by };
+                let claim = self.claim_code(&typed).await?;
                 claim.map(|claim| (slot, claim))
             }
             Presented::Link(text) => self.claim_link(&ask.site, &SIGN_IN_LINKS, text, &ask.visitor).await?,

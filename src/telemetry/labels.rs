@@ -76,6 +76,8 @@ words! {
         Nothing = "nothing",
         /// The address has had its mails for now.
         TooSoon = "too_soon",
+        /// Its owner did not ask for the codes of before: strangers get none for a while.
+        Cooling = "cooling",
         /// The site has sent its mails for this hour.
         SiteBudget = "site_budget",
         /// The mail host has had its mails for this hour.
@@ -172,6 +174,8 @@ words! {
         ClientRefreshes = "client_refreshes",
         /// Mails to an address.
         AddressMails = "address_mails",
+        /// Mails to an address whose owner did not ask for those of before.
+        AddressCooling = "address_cooling",
         /// Wrong guesses of an address in a day: from here on its codes are long.
         AddressGuesses = "address_guesses",
         /// Mails of a site in an hour.
@@ -194,6 +198,8 @@ words! {
         Keep = "keep",
         /// Claim a proof.
         Claim = "claim",
+        /// End a code that its owner did not ask for.
+        Stop = "stop",
         /// End a claim.
         Release = "release",
         /// Is this code still the one?

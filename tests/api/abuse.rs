@@ -1,7 +1,9 @@
 //! Guessing, flooding and locking out: what somebody with many addresses, or against many, gets nowhere with.
 
+mod disown;
 mod month;
 mod networks;
+mod owner;
 mod trip;
 
 use std::sync::atomic::{AtomicU32, Ordering};

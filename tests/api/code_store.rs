@@ -103,6 +103,7 @@ fn limits() -> CodeLimits {
         send_gap: Duration::from_secs(60),
         sends_per_hour: 5,
         sends_per_day: 10,
+        cooling: Duration::from_secs(3600),
         host_mails_per_hour: 1000,
         networks: NetworkLimits {
             client_sends_per_ten_minutes: 10,

@@ -17,6 +17,7 @@ pub(super) struct Derived {
     pub(super) secrets: hmac::Key,
     pub(super) audit: hmac::Key,
     pub(super) limits: hmac::Key,
+    pub(super) devices: hmac::Key,
     pub(super) mail_jobs: RandomizedNonceKey,
     pub(super) challenges: RandomizedNonceKey,
     pub(super) signing_keys: RandomizedNonceKey,
@@ -51,6 +52,7 @@ impl Derived {
             secrets: signing("secret tag"),
             audit: signing("audit chain"),
             limits: signing("limit tag"),
+            devices: signing("known device"),
             mail_jobs: sealing("mail job"),
             challenges: sealing("challenge"),
             signing_keys: sealing("signing key"),
@@ -88,12 +90,34 @@ pub(super) fn tag(keys: &Derived, email: &EmailAddress) -> AddressTag {
     AddressTag(truncated(&mac(&keys.addresses, &[email.as_str().as_bytes()])))
 }
 
+/// A device that an address's owner has signed in to `site` with.
+pub(super) fn device_proof(
+    keys: &Derived,
+    site: &str,
+    device: &[u8; 16],
+    email: &EmailAddress,
+) -> [u8; MAC_LENGTH] {
+    truncated(&mac(&keys.devices, &[b"proof", site.as_bytes(), device, email.as_str().as_bytes()]))
+}
+
+/// Where codes for an address wait that such a device asks for: in the partition of the address.
+pub(super) fn device_name(keys: &Derived, device: &[u8; 16], email: &EmailAddress) -> AddressTag {
+    let mut name = truncated(&mac(&keys.devices, &[b"name", device, email.as_str().as_bytes()]));
+    name[0] = tag(keys, email).0[0];
+    AddressTag(name)
+}
+
 pub(super) fn limit_name(keys: &Derived, kind: &str, what: &str) -> LimitTag {
     LimitTag(truncated(&mac(&keys.limits, &[kind.as_bytes(), what.as_bytes()])))
 }
 
 pub(super) fn link_text(keys: &Derived, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
     let parts = [site.as_bytes(), slot.as_str().as_bytes(), secret];
+    data_encoding::HEXLOWER.encode(mac(&keys.links, &parts).as_ref())
+}
+
+pub(super) fn stop_text(keys: &Derived, site: &str, slot: Slot, secret: &[u8; MAC_LENGTH]) -> String {
+    let parts = [b"stop".as_slice(), site.as_bytes(), slot.as_str().as_bytes(), secret];
     data_encoding::HEXLOWER.encode(mac(&keys.links, &parts).as_ref())
 }
 

@@ -23,6 +23,8 @@ impl Flows {
 
     /// Brings the guesses back to a code store that has none: a new one, or one that lost what it had.
     pub(super) async fn restore_guesses(&self, partition: u16) {
+        // That the store is away is said by whoever takes its events.
+        let Ok(true) = self.codes.lacks_guesses(partition).await else { return };
         if let Err(error) = self.restore_lost_guesses(partition).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -32,9 +34,6 @@ impl Flows {
     }
 
     async fn restore_lost_guesses(&self, partition: u16) -> Result<(), PortError> {
-        if !self.codes.lacks_guesses(partition).await? {
-            return Ok(());
-        }
         let mut after = None;
         loop {
             let page = match self.db.remembered_guesses(after, self.wrong_per_month).await {

@@ -85,6 +85,7 @@ impl Otp<'_> {
             email: &self.email,
             create_user: self.create_user,
             browser: None,
+            device: None,
             redirect_to: self.redirect_to.as_deref(),
             challenge: self.challenge.clone(),
             metadata: self.metadata.clone(),
@@ -166,7 +167,7 @@ impl VerifyBody {
         };
         match (purpose_of(&kind), presented) {
             (Some(purpose), presented) => {
-                let verify = VerifyCode { site, presented, purpose, browser: None, visitor };
+                let verify = VerifyCode { site, presented, purpose, browser: None, device: None, visitor };
                 Ok(Verification::SignIn(verify, rejection))
             }
             (None, presented) if kind == "email_change" => {

@@ -66,7 +66,7 @@ pub(super) async fn confirm(Posted { mut visit, fields }: Posted) -> Result<Resp
     match visit.flows.prove_email_change(ask).await {
         Ok(EmailChangeStep::OneToGo) => Ok(visit.go("/account/email?done=half_done")),
         Ok(EmailChangeStep::Changed(signed_in)) => {
-            visit.enter(signed_in.session);
+            visit.enter(&signed_in);
             Ok(visit.go("/account?done=email_changed#address"))
         }
         Err(ProveEmailError::Taken) => {

@@ -19,6 +19,8 @@ pub(in crate::http) enum Cookie {
     Browser,
     /// What was typed on the way in, until the code is.
     SignIn,
+    /// That people have signed in with this device, and who it was.
+    Device,
     /// The chosen language.
     Language,
 }
@@ -30,10 +32,12 @@ impl Cookie {
             (true, Self::Session) => "__Host-doorcode-session",
             (true, Self::Browser) => "__Host-doorcode-browser",
             (true, Self::SignIn) => "__Host-doorcode-sign-in",
+            (true, Self::Device) => "__Host-doorcode-device",
             (true, Self::Language) => "__Host-doorcode-language",
             (false, Self::Session) => "doorcode-session",
             (false, Self::Browser) => "doorcode-browser",
             (false, Self::SignIn) => "doorcode-sign-in",
+            (false, Self::Device) => "doorcode-device",
             (false, Self::Language) => "doorcode-language",
         }
     }

@@ -101,6 +101,7 @@ pub(super) async fn enter(Posted { mut visit, fields }: Posted) -> Result<Respon
         presented: Presented::Code(progress.email.clone(), typed_code(fields.text("code"))),
         purpose: Purpose::Either,
         browser: Some(visit.browser),
+        device: visit.device.clone(),
         visitor: visit.visitor.clone(),
     };
     let signed_in = match visit.flows.verify_code(proof).await {
@@ -149,6 +150,7 @@ async fn send(visit: &Visit, email: &EmailAddress) -> Result<(), RequestCodeErro
         redirect_to: None,
         challenge: None,
         browser: Some(visit.browser),
+        device: visit.device.as_ref(),
         visitor: &visit.visitor,
     };
     visit.flows.request_code(wish).await

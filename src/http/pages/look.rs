@@ -26,7 +26,7 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 34] = files![
+const FILES: [(&str, &str); 35] = files![
     "layout.html",
     "parts.html",
     "login.html",
@@ -42,6 +42,7 @@ const FILES: [(&str, &str); 34] = files![
     "libraries.html",
     "confirm.html",
     "confirm_failed.html",
+    "not_me.html",
     "errors.html",
     "console/layout.html",
     "console/parts.html",

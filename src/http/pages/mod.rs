@@ -16,6 +16,7 @@ mod leaving;
 mod libraries;
 mod login;
 mod look;
+mod not_me;
 mod origin;
 mod own_forms;
 pub mod preview;
@@ -51,6 +52,7 @@ pub(super) fn add(route: Route) -> Route {
         .at("/login/resend", page(get(login::back).post(login::resend)))
         .at("/login/restart", page(get(login::back).post(login::restart)))
         .at("/confirm", page(get(confirm::show).post(confirm::enter)))
+        .at("/not-me", page(get(not_me::show).post(not_me::end)))
         .at("/welcome", page(get(welcome::show).post(welcome::keep)))
         .at("/welcome/skip", page(post(welcome::skip)))
         .at("/account", page(get(account::show)))
@@ -133,7 +135,7 @@ async fn enter(mut visit: Visit, signed_in: &SignedIn, destination: &str) -> Res
             );
         }
     }
-    visit.enter(signed_in.session);
+    visit.enter(signed_in);
     if signed_in.is_first && visit.site.kind == SiteKind::Reader {
         visit.go(&welcome::address(destination))
     } else {

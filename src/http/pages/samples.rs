@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use self::people::{MESSAGE, account, at, delete, email_change, libraries, open_requests, profile, requests};
-use super::view::{InvitationStanding, Notice, NoticeKind, Page};
+use super::view::{DisownStanding, InvitationStanding, Notice, NoticeKind, Page};
 use crate::domain::{Color, EmailAddress, Gate, Locale, Look, MailLink, Site, SiteKind, TokenAlgorithm};
 
 /// A page to look at.
@@ -133,6 +133,8 @@ fn sign_in() -> Vec<Sample> {
     };
     let code =
         |resend_in_secs, notice| Page::Code { email: PERSON.to_owned(), minutes: 10, resend_in_secs, notice };
+    let not_me =
+        |standing| Page::NotMe { token: "bm90IGEgdG9rZW4".to_owned(), kind: "sign_in".to_owned(), standing };
     let too_soon = Notice::new(NoticeKind::Error, "too_soon").with("seconds", "43".to_owned());
     vec![
         of("login", Reader, login(true, None, "", None)),
@@ -163,6 +165,9 @@ fn sign_in() -> Vec<Sample> {
             },
         ),
         of("confirm-failed", Reader, Page::ConfirmFailed),
+        of("not-me", Reader, not_me(DisownStanding::Asks)),
+        of("not-me-done", Reader, not_me(DisownStanding::Done)),
+        of("not-me-over", Reader, not_me(DisownStanding::Over)),
     ]
 }
 

@@ -208,6 +208,8 @@ pub(super) enum Page {
     },
     /// A mailed link that no longer works.
     ConfirmFailed,
+    /// For whoever got a code that they did not ask for. `POST /not-me`: `token`, `type`.
+    NotMe { token: String, kind: String, standing: DisownStanding },
     /// Something did not work.
     Failure {
         /// A phrase of the section `errors`, which also has `{key}_title`.
@@ -233,9 +235,25 @@ impl Page {
             | Self::AccessRequests { notice, .. }
             | Self::Invitation { notice, .. }
             | Self::Libraries { notice, .. } => notice.as_ref(),
-            Self::Goodbye { .. } | Self::Confirm { .. } | Self::ConfirmFailed | Self::Failure { .. } => None,
+            Self::Goodbye { .. }
+            | Self::Confirm { .. }
+            | Self::ConfirmFailed
+            | Self::NotMe { .. }
+            | Self::Failure { .. } => None,
         }
     }
+}
+
+/// How it stands with a code that somebody did not ask for.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DisownStanding {
+    /// Shall it end?
+    Asks,
+    /// It has ended.
+    Done,
+    /// There is nothing to end.
+    Over,
 }
 
 /// Who opens an invitation.

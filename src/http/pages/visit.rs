@@ -19,10 +19,10 @@ use super::fields::Fields;
 use super::look::Pages;
 use super::origin::{page_of, with_destination};
 use super::view::{Frame, Page};
-use crate::domain::{BrowserId, Locale, SessionId, Site, SiteKind, UserId};
-use crate::flows::{BrowserSession, Caller, SharedFlows, SignInProgress, Visitor};
+use crate::domain::{BrowserId, KnownDevice, Locale, SessionId, Site, SiteKind, UserId};
+use crate::flows::{BrowserSession, Caller, SharedFlows, SignInProgress, SignedIn, Visitor};
 
-/// How long a browser keeps its name and its language: a year.
+/// How long a browser keeps its name, its language, and that people have signed in with it: a year.
 const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A request to a page.
@@ -35,6 +35,8 @@ pub(super) struct Visit {
     pub(super) locale: Locale,
     /// The browser.
     pub(super) browser: BrowserId,
+    /// That people have signed in with this device.
+    pub(super) device: Option<KnownDevice>,
     /// The session it is signed in with.
     pub(super) session: Option<BrowserSession>,
     /// The stories.
@@ -87,6 +89,7 @@ impl<'a> FromRequest<'a> for Visit {
             _ => page_of(uri.path()).to_owned(),
         };
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let device = Cookie::Device.read(&site, headers)?.and_then(KnownDevice::parse);
         let sign_in = Cookie::SignIn.read(&site, headers)?.map(str::to_owned);
         Ok(Self {
             query: query.into_owned().collect(),
@@ -94,6 +97,7 @@ impl<'a> FromRequest<'a> for Visit {
             visitor,
             locale,
             browser,
+            device,
             session,
             flows,
             pages,
@@ -188,13 +192,15 @@ impl Visit {
     }
 
     /// Signs the browser in: a new session cookie, and a new name, so that nothing from before is of any use.
-    pub(super) fn enter(&mut self, session: SessionId) {
-        let cookie = self.flows.cookie_of(&self.site, session);
+    pub(super) fn enter(&mut self, signed_in: &SignedIn) {
+        let cookie = self.flows.cookie_of(&self.site, signed_in.session);
+        let device = self.flows.signed_in_device(&self.site.id, self.device.take(), &signed_in.user.email);
         // At a shared desk it ends with the browser window at the latest.
         let life = (self.site.kind == SiteKind::Reader).then_some(self.site.session_max);
         self.browser = self.flows.new_browser();
         self.cookies.extend(Cookie::Session.set(&self.site, &cookie, life));
         self.cookies.extend(Cookie::Browser.set(&self.site, &self.browser.encode(), Some(LONG)));
+        self.cookies.extend(Cookie::Device.set(&self.site, &device.encode(), Some(LONG)));
         self.cookies.extend(Cookie::SignIn.clear(&self.site));
     }
 

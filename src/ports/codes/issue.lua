@@ -46,7 +46,7 @@ if ARGV[1] ~= 'counted' then
     -- Its owner did not ask for the mails of before.
     if not is_known and redis.call('EXISTS', KEYS[10]) == 1 then
         note(now, 'code_limited', 'cooling')
-        return {'too_soon', math.max(redis.call('PTTL', KEYS[10]), 1000)}
+        return {'cooling', math.max(redis.call('PTTL', KEYS[10]), 1000)}
     end
 
     local in_hour, in_day, first_in_hour, first_in_day = 0, 0, nil, nil

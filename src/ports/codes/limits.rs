@@ -21,6 +21,8 @@ pub struct CodeLimits {
     pub sends_per_hour: u32,
     /// Mails to an address a day, over all sites.
     pub sends_per_day: u32,
+    /// How long an address gets no mails that strangers ask for, once its owner has disowned one.
+    pub cooling: Duration,
     /// Mails to the addresses of one mail host an hour, over all sites.
     pub host_mails_per_hour: u32,
     /// What one client and its network may do, at all replicas together.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use self::windows::{DAY, HOUR, TEN_MINUTES, Times};
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
-    KeepProof, NetworkLimits, Proof, QueueLook, QueueStanding, QueuedMail, Witness,
+    KeepProof, NetworkLimits, Proof, QueueLook, QueueStanding, QueuedMail, StopCode, Witness,
 };
 use crate::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, LimitTag, Slot};
 use crate::ports::clock::Clock;
@@ -45,6 +45,8 @@ struct Held {
     reserve: HashMap<AddressTag, Times>,
     /// Wrong guesses at an address, by devices that nobody knows, or by those that somebody does.
     wrong: HashMap<(AddressTag, bool), Times>,
+    /// Until when an address gets no mails that strangers ask for.
+    cooling: HashMap<AddressTag, DateTime<Utc>>,
     /// Until when an address has used up its wrong guesses of thirty days.
     spent: HashMap<AddressTag, DateTime<Utc>>,
     /// Guesses of before this process have been brought back.
@@ -76,6 +78,7 @@ struct Challenge {
     kind: Option<CodeKind>,
     mac: String,
     link_mac: String,
+    stop_mac: String,
     context: Vec<u8>,
     tries: u32,
     /// When it was guessed at wrongly.
@@ -151,6 +154,7 @@ impl MemoryCodes {
                 kind: Some(kind),
                 mac: mac.to_owned(),
                 link_mac: issue.link_mac.to_owned(),
+                stop_mac: issue.stop_mac.to_owned(),
                 context,
                 tries: 0,
                 wrong_at: Vec::new(),
@@ -185,6 +189,12 @@ impl MemoryCodes {
             networks.and_then(|(client, limits)| client_sends_wait(held, client, &limits, now))
         {
             return Issued::ClientLimited(wait);
+        }
+        let cooling = held.cooling.get(&send.address).filter(|_| send.device.is_none());
+        if let Some(wait) =
+            cooling.filter(|until| **until > now).and_then(|until| (*until - now).to_std().ok())
+        {
+            return Issued::Cooling(wait);
         }
         let mut from_reserve = false;
         if let Some(wait) = self.send_wait(held, send, now) {
@@ -258,6 +268,7 @@ impl MemoryCodes {
                 kind: proof.short_mac.map(|_| CodeKind::Short),
                 mac: proof.short_mac.unwrap_or_default().to_owned(),
                 link_mac: proof.link_mac.to_owned(),
+                stop_mac: String::new(),
                 context: proof.context.to_vec(),
                 tries: 0,
                 wrong_at: Vec::new(),
@@ -266,6 +277,20 @@ impl MemoryCodes {
             },
         );
         self.note(&mut held, proof.witness, (proof.site, proof.slot), AuditAction::LinkConfirmed, "");
+    }
+
+    pub(super) fn stop(&self, stop: &StopCode<'_>) -> bool {
+        let now = self.clock.now();
+        let mut held = self.lock();
+        let key = (stop.place, stop.site.to_owned(), stop.slot);
+        let waiting = held.challenges.get(&key).filter(|challenge| challenge.expires_at > now);
+        if waiting.is_none_or(|challenge| challenge.stop_mac != stop.stop_mac) {
+            return false;
+        }
+        held.challenges.remove(&key);
+        held.cooling.insert(stop.address, now + self.limits.cooling);
+        self.note(&mut held, Some(stop.witness), (stop.site, stop.slot), AuditAction::CodeDisowned, "");
+        true
     }
 
     pub(super) fn claim(&self, claim: &ClaimCode<'_>) -> Claimed {
@@ -439,6 +464,7 @@ impl MemoryCodes {
         held.sends.remove(&address);
         held.reserve.remove(&address);
         held.spent.remove(&address);
+        held.cooling.remove(&address);
         held.wrong.remove(&(address, false));
         held.wrong.remove(&(address, true));
     }
@@ -504,6 +530,7 @@ impl Held {
         self.reserve.retain(|_, sends| sends.has_any_since(now - HOUR));
         self.client_sends.retain(|_, sends| sends.has_any_since(now - HOUR));
         self.client_wrong.retain(|_, wrong| wrong.has_any_since(now - HOUR));
+        self.cooling.retain(|_, until| *until > now);
         self.spent.retain(|_, until| *until > now);
         self.host_mails.retain(|_, (until, _)| *until > now);
         self.once.retain(|_, until| *until > now);
@@ -514,6 +541,7 @@ impl Held {
 fn limit_of(issued: Issued) -> Option<&'static str> {
     match issued {
         Issued::TooSoon(_) => Some("address"),
+        Issued::Cooling(_) => Some("cooling"),
         Issued::SiteBudget(_) => Some("site"),
         Issued::HostBudget(_) => Some("host"),
         Issued::Queued(_) | Issued::Counted | Issued::NothingToReplace | Issued::ClientLimited(_) => None,

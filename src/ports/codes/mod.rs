@@ -122,12 +122,31 @@ pub enum Issued {
     NothingToReplace,
     /// The address has had its mails; the next is possible after this long.
     TooSoon(Duration),
+    /// Its owner did not ask for the codes of before: strangers get none for this long.
+    Cooling(Duration),
     /// The site has sent its mails for this hour.
     SiteBudget(Duration),
     /// The mail host has had its mails for this hour.
     HostBudget(Duration),
     /// The client, or its network, has asked for its codes.
     ClientLimited(Duration),
+}
+
+/// A code that its owner did not ask for.
+#[derive(Debug, Clone, Copy)]
+pub struct StopCode<'a> {
+    /// Whose mailbox.
+    pub address: AddressTag,
+    /// Under which name it waits: the address's, or that of a known device.
+    pub place: AddressTag,
+    /// On which site.
+    pub site: &'a str,
+    /// For what.
+    pub slot: Slot,
+    /// Keyed hash of the secret in its mail.
+    pub stop_mac: &'a str,
+    /// Who ends it, for the record.
+    pub witness: &'a Witness<'a>,
 }
 
 /// What somebody presents as proof.
@@ -272,6 +291,15 @@ impl Codes {
                 Ok(())
             }
             Self::Redis(store) => store.keep(proof).await,
+        }
+    }
+
+    /// Ends a code that its owner did not ask for, and lets strangers cause no more mails to its address for a while; false if
+    /// it is over already.
+    pub async fn stop(&self, stop: &StopCode<'_>) -> Result<bool, PortError> {
+        match self {
+            Self::Memory(store) => Ok(store.stop(stop)),
+            Self::Redis(store) => store.stop(stop).await,
         }
     }
 

@@ -28,7 +28,7 @@ pub use self::address::RedisAddress;
 use self::connection::{At, Connections};
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
-    KeepProof, NetworkLimits, Proof, Witness,
+    KeepProof, NetworkLimits, Proof, StopCode, Witness,
 };
 use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, Slot};
 use crate::ports::{Dependency, PortError};
@@ -39,6 +39,7 @@ static ISSUE: LazyLock<Script> =
 static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lua")));
 static CLAIM: LazyLock<Script> =
     LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("claim.lua"))));
+static STOP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("stop.lua")));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("release.lua")));
 
 /// A script that puts on record what it does.
@@ -165,6 +166,7 @@ impl RedisCodes {
             "long" => Ok(Issued::Queued(CodeKind::Long)),
             "nothing" => Ok(Issued::NothingToReplace),
             "too_soon" => Ok(Issued::TooSoon(Duration::from_millis(wait))),
+            "cooling" => Ok(Issued::Cooling(Duration::from_millis(wait))),
             "site_budget" => Ok(Issued::SiteBudget(Duration::from_millis(wait))),
             "host_budget" => Ok(Issued::HostBudget(Duration::from_millis(wait))),
             "client" => Ok(Issued::ClientLimited(Duration::from_millis(wait))),
@@ -184,6 +186,16 @@ impl RedisCodes {
             .arg(proof.short_mac.unwrap_or_default());
         self.note_arguments(&mut call, proof.witness, proof.site, proof.slot);
         self.timed(StoreCall::Keep, call.invoke_async::<()>(&mut self.at(proof.tag))).await
+    }
+
+    pub(super) async fn stop(&self, stop: &StopCode<'_>) -> Result<bool, PortError> {
+        let mut call = STOP.prepare_invoke();
+        call.key(self.challenge_key(stop.place, stop.site, stop.slot))
+            .key(self.address_key("cooling", stop.address));
+        self.note_keys(&mut call, self.partition(stop.address));
+        call.arg(stop.stop_mac).arg(millis(self.settings.limits.cooling));
+        self.note_arguments(&mut call, Some(stop.witness), stop.site, stop.slot);
+        self.timed(StoreCall::Stop, call.invoke_async(&mut self.at(stop.address))).await
     }
 
     pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {

@@ -82,9 +82,15 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 24] {
         valid_for_minutes: 10,
         requested_at,
         new_address,
+        disown: Some(SAMPLE_DISOWN),
     };
-    let code =
-        |code, valid_for_minutes, link| Letter::SignInCode { code, valid_for_minutes, requested_at, link };
+    let code = |code, valid_for_minutes, link: Option<&'static str>| Letter::SignInCode {
+        code,
+        valid_for_minutes,
+        requested_at,
+        link,
+        disown: link.map(|_| SAMPLE_DISOWN),
+    };
     [
         ("sign-in-code", code("402918", 10, None)),
         (
@@ -109,7 +115,15 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 24] {
                 expires_at: requested_at + TimeDelta::days(7),
             },
         ),
-        ("delete-account", Letter::DeleteAccount { code: "402918", valid_for_minutes: 10, requested_at }),
+        (
+            "delete-account",
+            Letter::DeleteAccount {
+                code: "402918",
+                valid_for_minutes: 10,
+                requested_at,
+                disown: Some(SAMPLE_DISOWN),
+            },
+        ),
         ("no-account", Letter::NoAccount { sign_up: None, requested_at }),
         ("no-account-sign-up", Letter::NoAccount { sign_up: Some(SAMPLE_SIGN_UP), requested_at }),
         ("invitation", invitation("librarian", Some("Nguyễn Minh An"), Some(SAMPLE_MESSAGE))),
@@ -128,6 +142,7 @@ pub(super) fn samples() -> [(&'static str, Letter<'static>); 24] {
     ]
 }
 
+const SAMPLE_DISOWN: &str = "https://library.example.org/not-me?token=dGhpcyBpcyBub3QgYSB0b2tlbiwgb25seSBhIHNhbXBsZS4gVGhpcyBpcyBu&type=sign_in";
 const SAMPLE_LIBRARY: &str = "Hill Street Library";
 
 const SAMPLE_HOME: &str = "https://library.example.org/hill-street";

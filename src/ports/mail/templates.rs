@@ -31,10 +31,11 @@ macro_rules! files {
     };
 }
 
-const FILES: [(&str, &str); 36] = files![
+const FILES: [(&str, &str); 37] = files![
     "layout.html",
     "layout.txt",
     "parts/code.html",
+    "parts/disown.html",
     "parts/link.html",
     "parts/message.html",
     "parts/message.txt",
@@ -102,6 +103,8 @@ pub enum Letter<'a> {
         requested_at: DateTime<Utc>,
         /// The page where the code is typed, if the site has one. Its URL must not carry the code.
         link: Option<&'a str>,
+        /// The page that ends the code, for whoever did not ask for it, if the site has one.
+        disown: Option<&'a str>,
     },
     /// A code that lets the address of an account be changed: to the address it has, or to the one it is to have.
     EmailChange {
@@ -113,6 +116,8 @@ pub enum Letter<'a> {
         requested_at: DateTime<Utc>,
         /// In the mail to the present address: the one to come, in ASCII. The mail to the new one does not name the other.
         new_address: Option<&'a str>,
+        /// As in the sign-in mail.
+        disown: Option<&'a str>,
     },
     /// To the address that an account had until now.
     AddressChanged {
@@ -134,6 +139,8 @@ pub enum Letter<'a> {
         valid_for_minutes: u64,
         /// When it was asked for.
         requested_at: DateTime<Utc>,
+        /// As in the sign-in mail.
+        disown: Option<&'a str>,
     },
     /// No code, as the address has no account and the site makes none.
     NoAccount {

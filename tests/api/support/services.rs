@@ -161,7 +161,7 @@ impl Services {
 
     /// Lets `by` pass in both stores: every moment that they remember moves into the past, every end comes nearer.
     pub(crate) async fn advance(&self, by: Duration) {
-        self.advance_redis(by).await;
+        // The database first: what Redis is told again out of it is then as old as the rest.
         for statement in [
             "update auth.sessions set created_at = created_at - $1, not_after = not_after - $1,
                     refreshed_at = refreshed_at - $1",
@@ -178,6 +178,7 @@ impl Services {
         ] {
             sqlx::query(statement).bind(by).execute(&self.sql).await.unwrap();
         }
+        self.advance_redis(by).await;
     }
 
     async fn advance_redis(&self, by: Duration) {

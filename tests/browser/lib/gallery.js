@@ -39,6 +39,10 @@ async function signingIn(world, open, look) {
   await look('welcome-error', page);
   await send(phone, '/confirm');
   await look('confirm-failed', phone);
+  await phone.goto(link.replace('/confirm?', '/not-me?').replace('token_hash=', 'token='));
+  await look('not-me', phone);
+  await send(phone, '/not-me');
+  await look('not-me-over', phone);
   await page.goto(world.at('reader', '/account'));
   await send(page, '/account/sign-out');
   await look('login-signed-out', page);

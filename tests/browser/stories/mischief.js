@@ -186,7 +186,7 @@ export function mischiefStories(world) {
       assert.deepEqual(Object.keys(before).sort(), ['doorcode-browser', 'doorcode-sign-in']);
       await world.enterCode(page, code);
       const after = await named();
-      assert.deepEqual(Object.keys(after).sort(), ['doorcode-browser', 'doorcode-session']);
+      assert.deepEqual(Object.keys(after).sort(), ['doorcode-browser', 'doorcode-device', 'doorcode-session']);
       assert.notEqual(after['doorcode-browser'].value, before['doorcode-browser'].value);
       for (const cookie of [...Object.values(before), ...Object.values(after)]) {
         assert.deepEqual(

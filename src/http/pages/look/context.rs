@@ -31,6 +31,7 @@ impl Page {
             Self::Libraries { .. } => "libraries",
             Self::Confirm { .. } => "confirm",
             Self::ConfirmFailed => "confirm_failed",
+            Self::NotMe { .. } => "not_me",
             Self::Failure { .. } => "errors",
         }
     }

@@ -66,12 +66,12 @@ pub(super) fn context(
 ) -> Result<Context, TemplateError> {
     let mut draft = Draft::new(words, Site::of(brand)?);
     match letter {
-        Letter::SignInCode { code, valid_for_minutes: minutes, requested_at, link } => {
-            draft.code(code, *minutes, *requested_at)?;
+        Letter::SignInCode { code, valid_for_minutes: minutes, requested_at, link, disown } => {
+            draft.code(code, *minutes, *requested_at, *disown)?;
             draft.context.insert("link", &link.map(parse_url).transpose()?.map(String::from));
         }
-        Letter::EmailChange { code, valid_for_minutes: minutes, requested_at, new_address } => {
-            draft.code(code, *minutes, *requested_at)?;
+        Letter::EmailChange { code, valid_for_minutes: minutes, requested_at, new_address, disown } => {
+            draft.code(code, *minutes, *requested_at, *disown)?;
             if let Some(address) = new_address {
                 let address = check_address(address)?;
                 draft.values.insert("new_email", address.to_owned());
@@ -83,8 +83,8 @@ pub(super) fn context(
             draft.link(link)?;
             draft.values.insert("expires_at", draft.at(expires_at, "date_time")?);
         }
-        Letter::DeleteAccount { code, valid_for_minutes: minutes, requested_at } => {
-            draft.code(code, *minutes, *requested_at)?;
+        Letter::DeleteAccount { code, valid_for_minutes: minutes, requested_at, disown } => {
+            draft.code(code, *minutes, *requested_at, *disown)?;
         }
         Letter::NoAccount { sign_up, requested_at } => {
             draft.fact("requested_label", draft.at(requested_at, "date_time")?);
@@ -189,7 +189,13 @@ impl<'a> Draft<'a> {
         self.facts.push(Fact { label, value });
     }
 
-    fn code(&mut self, code: &str, minutes: u64, requested_at: DateTime<Utc>) -> Result<(), TemplateError> {
+    fn code(
+        &mut self,
+        code: &str,
+        minutes: u64,
+        requested_at: DateTime<Utc>,
+        disown: Option<&str>,
+    ) -> Result<(), TemplateError> {
         if !matches!(code.len(), 1..=32) || !code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(TemplateError::Value("code"));
         }
@@ -198,6 +204,7 @@ impl<'a> Draft<'a> {
         self.fact("requested_label", self.at(&requested_at, "date_time")?);
         self.context.insert("code", code);
         self.context.insert("minutes", &minutes);
+        self.context.insert("disown", &disown.map(parse_url).transpose()?.map(String::from));
         Ok(())
     }
 

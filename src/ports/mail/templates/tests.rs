@@ -139,7 +139,7 @@ fn values_that_no_mail_may_show_are_refused() {
     let templates = Templates::parse().unwrap();
     let requested_at = DateTime::from_timestamp(1_767_367_500, 0).unwrap();
     let refused = |code, valid_for_minutes, link, url| {
-        let letter = Letter::SignInCode { code, valid_for_minutes, requested_at, link };
+        let letter = Letter::SignInCode { code, valid_for_minutes, requested_at, link, disown: link };
         templates.render(&letter, Locale::English, &Brand { name: "", url }).is_err()
     };
     let home = "http://reader.localhost:8080";
