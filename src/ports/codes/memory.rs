@@ -2,13 +2,13 @@
 //!
 //! What it holds is gone at a stop, codes and their mails alike; production refuses it.
 
+mod counts;
 mod events;
 mod guesses;
+mod queue;
 mod windows;
 
-use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,17 +16,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use self::windows::{DAY, HOUR, TEN_MINUTES, Times};
+use self::windows::{DAY, HOUR, Times};
 use super::{
-    Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
-    KeepProof, NetworkLimits, Proof, QueueLook, QueueStanding, QueuedMail, StopCode, Witness,
+    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
+    QueuedMail, StopCode, Witness,
 };
 use crate::domain::{AddressTag, AuditAction, ChallengeId, CodeKind, LimitTag, Slot};
 use crate::ports::clock::Clock;
-use crate::ports::codes::events::About;
-
-/// How long a worker waits for the next mail before it looks around.
-const MAIL_WAIT: Duration = Duration::from_secs(2);
 
 /// Codes, limits and mails of one process.
 #[derive(Debug, Clone)]
@@ -182,79 +178,6 @@ impl MemoryCodes {
         counted
     }
 
-    /// Judges the limits and counts the sending: all or nothing.
-    fn count(&self, held: &mut Held, send: &CountSend<'_>, now: DateTime<Utc>) -> Issued {
-        let networks = send.client.map(|client| (client, self.limits.networks.times(client.times)));
-        if let Some(wait) =
-            networks.and_then(|(client, limits)| client_sends_wait(held, client, &limits, now))
-        {
-            return Issued::ClientLimited(wait);
-        }
-        let cooling = held.cooling.get(&send.address).filter(|_| send.device.is_none());
-        if let Some(wait) =
-            cooling.filter(|until| **until > now).and_then(|until| (*until - now).to_std().ok())
-        {
-            return Issued::Cooling(wait);
-        }
-        let mut from_reserve = false;
-        if let Some(wait) = self.send_wait(held, send, now) {
-            // Strangers may have used up the mails of the address, and the gap: a known device has some that only it can use.
-            let known = self.limits.known.sends_per_hour;
-            let gap = TimeDelta::from_std(self.limits.send_gap).unwrap_or_default();
-            let reserve = held.reserve.entry(send.address).or_default();
-            let reserve = [reserve.wait(1, gap, now), reserve.wait(known, HOUR, now)];
-            let wait = if send.device.is_some() { reserve.into_iter().flatten().max() } else { Some(wait) };
-            match wait {
-                Some(wait) => return Issued::TooSoon(wait),
-                None => from_reserve = true,
-            }
-        }
-        if let Some(wait) = budget_wait(&held.site_mails, send.site, send.site_mails_per_hour, now) {
-            return Issued::SiteBudget(wait);
-        }
-        if let Some(wait) = budget_wait(&held.host_mails, &send.host, self.limits.host_mails_per_hour, now) {
-            return Issued::HostBudget(wait);
-        }
-        count_budget(held.site_mails.entry(send.site.to_owned()).or_insert((now, 0)), now);
-        count_budget(held.host_mails.entry(send.host).or_insert((now, 0)), now);
-        if let Some((client, limits)) = networks {
-            let lists = [
-                (client.line, limits.client_sends_per_hour),
-                (client.network, limits.network_sends_per_hour),
-            ];
-            for (tag, most) in lists {
-                held.client_sends.entry(tag).or_default().count(most, now);
-            }
-        }
-        if from_reserve {
-            held.reserve.entry(send.address).or_default().count(self.limits.known.sends_per_hour, now);
-            return Issued::Counted;
-        }
-        let sends = held.sends.entry(send.address).or_default();
-        sends.push_back((now, send.site.to_owned(), send.slot));
-        while sends.len() > self.limits.sends_per_day as usize {
-            sends.pop_front();
-        }
-        Issued::Counted
-    }
-
-    fn send_wait(&self, held: &Held, send: &CountSend<'_>, now: DateTime<Utc>) -> Option<Duration> {
-        let sends = held.sends.get(&send.address)?;
-        let gap = sends
-            .iter()
-            .filter(|(_, site, slot)| site == send.site && *slot == send.slot)
-            .map(|(at, ..)| *at + self.limits.send_gap);
-        let window = |length: TimeDelta, limit: u32| {
-            let inside: Vec<_> = sends.iter().filter(|(at, ..)| *at > now - length).collect();
-            (inside.len() >= limit as usize).then(|| inside.first().map(|(at, ..)| *at + length)).flatten()
-        };
-        gap.chain(window(HOUR, self.limits.sends_per_hour))
-            .chain(window(DAY, self.limits.sends_per_day))
-            .max()
-            .and_then(|free_at| (free_at - now).to_std().ok())
-            .filter(|wait| !wait.is_zero())
-    }
-
     pub(super) fn keep(&self, proof: &KeepProof<'_>) {
         let now = self.clock.now();
         let mut held = self.lock();
@@ -365,60 +288,6 @@ impl MemoryCodes {
         })
     }
 
-    fn count_guess(&self, held: &mut Held, address: AddressTag, is_known: bool, now: DateTime<Utc>) {
-        let trip = self.limits.trip;
-        let wrong = held.wrong.entry((address, is_known)).or_default();
-        wrong.count(self.wrong_per_day(is_known), now);
-        held.guesses.count(trip.per_ten_minutes.max(trip.per_day), now);
-        if self.guesses_are_too_many(held, now) && held.tripped_until.is_none_or(|until| until <= now) {
-            held.tripped_until = Some(now + TEN_MINUTES);
-            self.tell(held, About::default(), AuditAction::GuessingTripped, "");
-        }
-    }
-
-    fn wrong_per_day(&self, is_known: bool) -> u32 {
-        if is_known { self.limits.known.wrong_per_day } else { self.limits.wrong_per_day }
-    }
-
-    /// Whether six digits no longer count as proof for an address.
-    fn wrong_are_spent(&self, held: &Held, address: AddressTag, is_known: bool, now: DateTime<Utc>) -> bool {
-        let wrong = held.wrong.get(&(address, is_known));
-        wrong.and_then(|wrong| wrong.wait(self.wrong_per_day(is_known), DAY, now)).is_some()
-            || held.spent.get(&address).is_some_and(|until| *until > now)
-    }
-
-    fn guesses_are_too_many(&self, held: &Held, now: DateTime<Utc>) -> bool {
-        let trip = self.limits.trip;
-        held.guesses.wait(trip.per_ten_minutes, TEN_MINUTES, now).is_some()
-            || held.guesses.wait(trip.per_day, DAY, now).is_some()
-    }
-
-    pub(super) fn is_tripped(&self) -> bool {
-        self.guesses_are_too_many(&self.lock(), self.clock.now())
-    }
-
-    fn wrong_proofs_wait(&self, held: &Held, client: ClientTags, now: DateTime<Utc>) -> Option<Duration> {
-        let limits = self.limits.networks.times(client.times);
-        let wait =
-            |tag, most, length| held.client_wrong.get(&tag).and_then(|times| times.wait(most, length, now));
-        wait(client.line, limits.client_wrong_per_ten_minutes, TEN_MINUTES).max(wait(
-            client.network,
-            limits.network_wrong_per_hour,
-            HOUR,
-        ))
-    }
-
-    fn count_wrong_proof(&self, held: &mut Held, client: ClientTags) {
-        let (limits, now) = (self.limits.networks.times(client.times), self.clock.now());
-        let lists = [
-            (client.line, limits.client_wrong_per_ten_minutes),
-            (client.network, limits.network_wrong_per_hour),
-        ];
-        for (tag, most) in lists {
-            held.client_wrong.entry(tag).or_default().count(most, now);
-        }
-    }
-
     pub(super) fn end_claim(&self, claim: &Claim, end: ClaimEnd, refused: Option<(&str, &Witness<'_>)>) {
         let mut held = self.lock();
         if let Some((reason, witness)) = refused {
@@ -469,48 +338,6 @@ impl MemoryCodes {
         held.wrong.remove(&(address, true));
     }
 
-    pub(super) async fn next_mail(&self) -> Option<QueuedMail> {
-        let take = || self.lock().mail.pop_front();
-        if let Some(mail) = take() {
-            return Some(mail);
-        }
-        // A mail that comes between the look and the wait leaves a permit, so it is not slept through.
-        let _ = tokio::time::timeout(MAIL_WAIT, self.mail_came.notified()).await;
-        take()
-    }
-
-    pub(super) fn mail_done(&self, mail: &QueuedMail) {
-        if let Ok(number) = mail.id.parse() {
-            self.lock().unfinished_mail.remove(&number);
-        }
-    }
-
-    pub(super) fn queue(&self) -> QueueStanding {
-        let now = self.clock.now();
-        let held = self.lock();
-        let oldest = held.unfinished_mail.first_key_value();
-        QueueStanding {
-            depth: held.unfinished_mail.len() as u64,
-            oldest_age: oldest.and_then(|(_, (at, _))| (now - *at).to_std().ok()).unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn look_at_mail(&self, most: u16) -> QueueLook {
-        let held = self.lock();
-        let waiting = held.unfinished_mail.len() as u64;
-        QueueLook {
-            waiting,
-            in_hand: waiting.saturating_sub(held.mail.len() as u64),
-            oldest_at: held.unfinished_mail.first_key_value().map(|(_, (at, _))| *at),
-            jobs: held.unfinished_mail.values().take(most.into()).map(|(_, job)| job.clone()).collect(),
-        }
-    }
-
-    pub(super) fn mail_give_back(&self, mail: QueuedMail) {
-        self.lock().mail.push_front(mail);
-        self.mail_came.notify_one();
-    }
-
     fn lock(&self) -> MutexGuard<'_, Held> {
         // Nothing here panics halfway through a change.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
@@ -546,39 +373,4 @@ fn limit_of(issued: Issued) -> Option<&'static str> {
         Issued::HostBudget(_) => Some("host"),
         Issued::Queued(_) | Issued::Counted | Issued::NothingToReplace | Issued::ClientLimited(_) => None,
     }
-}
-
-fn client_sends_wait(
-    held: &Held,
-    client: ClientTags,
-    limits: &NetworkLimits,
-    now: DateTime<Utc>,
-) -> Option<Duration> {
-    let wait =
-        |tag, most, length| held.client_sends.get(&tag).and_then(|times| times.wait(most, length, now));
-    wait(client.line, limits.client_sends_per_ten_minutes, TEN_MINUTES)
-        .max(wait(client.line, limits.client_sends_per_hour, HOUR))
-        .max(wait(client.network, limits.network_sends_per_hour, HOUR))
-}
-
-/// How long until a budget begins again, if it is used up.
-fn budget_wait<K, Q>(
-    budgets: &HashMap<K, (DateTime<Utc>, u32)>,
-    name: &Q,
-    most: u32,
-    now: DateTime<Utc>,
-) -> Option<Duration>
-where
-    K: Borrow<Q> + Eq + Hash,
-    Q: Eq + Hash + ?Sized,
-{
-    let (until, used) = budgets.get(name)?;
-    (*until > now && *used >= most).then(|| (*until - now).to_std().unwrap_or_default())
-}
-
-fn count_budget(budget: &mut (DateTime<Utc>, u32), now: DateTime<Utc>) {
-    if budget.0 <= now {
-        *budget = (now + HOUR, 0);
-    }
-    budget.1 += 1;
 }
