@@ -39,6 +39,8 @@ function commonSettings(port) {
     SITES__READER__URL: `http://reader.localhost:${port}`,
     SITES__MANAGEMENT__URL: `http://manage.localhost:${port}`,
     DATABASE__MIGRATE_AT_START: 'true',
+    // Browsers and compilers share the cores with Redis here: a pause is no outage.
+    REDIS__TIMEOUT_MS: '5000',
     SECRETS__MASTER: MASTER,
     LIMITS__CODE_REQUESTS: '100000',
     LIMITS__VERIFIES: '100000',
