@@ -5,25 +5,20 @@
 /// `DOORCODE_PORT` for a service that is called doorcode.
 pub(super) const PREFIX: &str = "DOORCODE__";
 
-/// Settings whose values are never printed: secrets, and URLs that can hold a password.
-const UNPRINTABLE: [&str; 7] = [
-    "secrets.master",
-    "secrets.previous",
-    "database.url",
-    "database.owner_url",
-    "redis.url",
-    "redis.sentinel_password",
-    "mail.smtp_password",
-];
-
 /// The environment variable of a setting: `codes.ttl_secs` is `DOORCODE__CODES__TTL_SECS`.
 pub(super) fn variable(key: &str) -> String {
     format!("{}{}", PREFIX, key.replace('.', "__").to_ascii_uppercase())
 }
 
-/// Whether the value of `key` may be shown to whoever starts the server.
+/// Whether the value of `key` may be shown to whoever starts the server: no secret is, and no URL that can hold a password.
+/// By how settings are called, so that a new one is not forgotten.
 pub(super) fn is_printable(key: &str) -> bool {
-    !UNPRINTABLE.contains(&key)
+    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    match section {
+        "secrets" => !matches!(name, "master" | "previous"),
+        "database" | "redis" if name.ends_with("url") => false,
+        _ => !name.ends_with("password"),
+    }
 }
 
 /// A name that a variable can hold (no `-`) and that `__` cuts out of it in one way only.

@@ -366,7 +366,9 @@ fn no_secret_is_printed() {
         ("SECRETS__PREVIOUS", MASTER),
         ("DATABASE__URL", "postgres://u:hunter2@h/d"),
         ("DATABASE__OWNER_URL", "postgres://o:hunter2@h/d"),
+        ("DATABASE__REPLICA_URL", "postgres://r:hunter2@h/d"),
         ("REDIS__URL", "redis://:hunter2@h"),
+        ("REDIS__SENTINEL_PASSWORD", "hunter2"),
         ("MAIL__SMTP_USER", "u"),
         ("MAIL__SMTP_PASSWORD", "hunter2"),
     ];
@@ -377,13 +379,13 @@ fn no_secret_is_printed() {
 
     let wrong = r#"
         secrets = { master = ["hunter2"], mastr = "hunter2", previous = "hunter2" }
-        database = { url = "mysql://u:hunter2@h", owner_url = "hunter2" }
-        redis.url = "hunter2"
+        database = { url = "mysql://u:hunter2@h", owner_url = "hunter2", replica_url = "hunter2" }
+        redis = { url = "hunter2", sentinel_user = "u", sentinel_password = ["hunter2"] }
         mail.smtp_password = ["hunter2"]
         sites.reader.url = "https://u:hunter2@h"
     "#;
     let wrong = read(wrong, &[]).unwrap_err();
-    assert_eq!(wrong.as_slice().len(), 8, "{wrong}");
+    assert_eq!(wrong.as_slice().len(), 10, "{wrong}");
     assert!(!format!("{wrong}{wrong:?}").contains("hunter2"), "{wrong}");
 }
 
