@@ -1,6 +1,5 @@
 //! Mail as a mail server sees it, in a real conversation.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use uuid::Uuid;
 
 use super::support::app::READER;
 use super::support::process::{Process, code_in};
-use super::support::services::{mail_folder, setting};
+use super::support::services::{mail_files, setting};
 use super::support::{Services, TestApp};
 
 pub(crate) fn smtp() -> Vec<(&'static str, String)> {
@@ -41,13 +40,7 @@ pub(crate) fn fresh(local: &str) -> String {
 
 /// What the mail server has accepted for an address, oldest first.
 fn accepted(email: &str) -> Vec<Value> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(mail_folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
-        .collect();
-    files.sort();
-    files
+    mail_files()
         .iter()
         .filter_map(|path| serde_json::from_str::<Value>(&std::fs::read_to_string(path).ok()?).ok())
         .filter(|mail| mail["to"].as_array().is_some_and(|to| to.iter().any(|to| to == email)))

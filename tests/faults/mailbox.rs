@@ -1,7 +1,6 @@
 //! The codes that people were mailed, as the mail server of `tests/run` has kept them.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::process::code_in;
-use crate::services::mail_folder;
+use crate::services::mail_files;
 
 /// How often the folder is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -64,14 +63,8 @@ impl Drop for Mailbox {
 
 /// Takes the mails to a domain out of the folder: a folder that grows for an hour would be slow to read.
 fn read_new(domain: &str) -> Vec<(String, String)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(mail_folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
-        .collect();
-    files.sort();
     let mut found = Vec::new();
-    for file in files {
+    for file in mail_files() {
         let mail: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         let to = mail["to"][0].as_str().unwrap().to_owned();
         if to.ends_with(domain) {

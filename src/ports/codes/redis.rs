@@ -40,6 +40,8 @@ static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lu
 static CLAIM: LazyLock<Script> =
     LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("claim.lua"))));
 static STOP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("stop.lua")));
+static TRIPPED: LazyLock<Script> =
+    LazyLock::new(|| Script::new(concat!(include_str!("windows.lua"), include_str!("tripped.lua"))));
 static RELEASE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("release.lua")));
 
 /// A script that puts on record what it does.
@@ -260,13 +262,12 @@ impl RedisCodes {
         let (ten_minutes, day) = (self.fair_share(trip.per_ten_minutes), self.fair_share(trip.per_day));
         for partition in 0..self.settings.partitions {
             let key = self.partition_key(partition, "guesses");
-            let newest = |most: u32| isize::try_from(most).map_or(isize::MIN, |most| -most);
-            let mut look = redis::pipe();
-            look.lindex(&key, newest(ten_minutes)).lindex(&key, newest(day)).cmd("TIME");
-            let (of_ten_minutes, of_day, (secs, _)): (Option<u64>, Option<u64>, (u64, u64)) =
-                self.timed(StoreCall::Tripped, look.query_async(&mut self.connections.at(partition))).await?;
-            let is_within = |at: Option<u64>, secs_ago: u64| at.is_some_and(|at| at / 1000 + secs_ago > secs);
-            if is_within(of_ten_minutes, 600) || is_within(of_day, 86_400) {
+            let mut call = TRIPPED.prepare_invoke();
+            call.key(key).arg(ten_minutes).arg(day);
+            // `false` is nothing, in a script's answer.
+            let mut connection = self.connections.at(partition);
+            let answer = call.invoke_async::<Option<bool>>(&mut connection);
+            if self.timed(StoreCall::Tripped, answer).await?.unwrap_or_default() {
                 return Ok(true);
             }
         }

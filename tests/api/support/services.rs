@@ -276,7 +276,13 @@ pub(crate) async fn make_owner() {
     .unwrap();
 }
 
-/// Where the mail server of `tests/run` puts what it has accepted.
-pub(crate) fn mail_folder() -> PathBuf {
-    setting("DOORCODE_TEST_SMTP_DIR").into()
+/// What the mail server of `tests/run` has accepted, a file a mail, oldest first.
+pub(crate) fn mail_files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(setting("DOORCODE_TEST_SMTP_DIR"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
+        .collect();
+    files.sort();
+    files
 }
