@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
+mod forgotten;
+mod handed_over;
 mod ledger;
 mod lost;
 mod mail;
@@ -67,8 +69,12 @@ const SCENARIOS: &[Scenario] = scenarios![
     races::t20_a_sign_out_that_races_refreshes_is_final_on_every_replica,
     stores::f01_without_redis_nobody_signs_in_and_sessions_go_on,
     stores::f02_a_slow_redis_is_an_outage_of_signing_in_alone,
+    forgotten::f03_a_redis_that_forgets_everything_admits_no_sixth_guess,
+    forgotten::f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_database,
+    forgotten::f05_a_redis_that_is_full_takes_no_code_and_forgets_no_count,
     stores::f06_postgresql_killed_while_the_right_code_is_typed_burns_no_code,
     stores::f07_a_slow_postgresql_keeps_nobody_waiting,
+    handed_over::f08_a_postgresql_that_is_read_only_restarted_or_crowded_splits_no_session,
     lost::f09_the_database_commits_and_its_answer_is_lost,
     lost::f09_a_session_is_opened_or_ended_and_the_answer_lost_and_the_person_hears_of_it,
     lost::f09_a_script_runs_in_redis_and_its_answer_is_lost,

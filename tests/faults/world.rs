@@ -75,13 +75,13 @@ impl World {
             ("LIMITS__CLIENT_SENDS_PER_10MIN", "1000".to_owned()),
             ("LIMITS__CLIENT_SENDS_PER_HOUR", "1000".to_owned()),
             ("LIMITS__NETWORK_SENDS_PER_HOUR", "1000".to_owned()),
-            // All addresses are of one host.
-            ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),
             ("SITES__READER__MAILS_PER_HOUR", "1000000".to_owned()),
             // Everybody is at one mail host, and what is typed wrongly here is no attack.
             ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),
             ("CODES__GUESSES_PER_10MIN", "1000000".to_owned()),
             ("CODES__GUESSES_PER_DAY", "1000000".to_owned()),
+            // A day's guesses at an address and a few more.
+            ("CODES__WRONG_PER_MONTH", "25".to_owned()),
             ("LOG__FILTER", "warn".to_owned()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value));
@@ -121,6 +121,8 @@ impl World {
         }
         self.start_redis();
         self.start_postgres();
+        self.fill_redis(false).await;
+        self.database_takes(true, None).await;
         for replica in &self.replicas {
             replica.start(self.folder.path()).await;
         }
@@ -143,6 +145,20 @@ impl World {
         if redis.is_none() {
             *redis = Some(self.stores.redis.start_redis());
         }
+    }
+
+    /// Redis begins anew, with nothing of what it had, and all connections to it end.
+    pub(crate) fn restart_redis_empty(&self) {
+        self.stop_redis();
+        let folder = self.stores.redis.folder.path();
+        std::fs::remove_dir_all(folder).unwrap();
+        std::fs::create_dir(folder).unwrap();
+        self.start_redis();
+    }
+
+    /// PostgreSQL ends every session and stops.
+    pub(crate) fn stop_postgres(&self) {
+        block_in_place(|| self.stores.postgres.control("stop", &["-m", "fast"]));
     }
 
     /// As if its plug was pulled.
@@ -180,6 +196,25 @@ impl World {
     pub(crate) async fn redis_itself(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}/0", self.stores.redis.port)).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// Redis has no room for anything more, or as much as it likes.
+    pub(crate) async fn fill_redis(&self, is_full: bool) {
+        let most = if is_full { "1mb" } else { "0" };
+        let mut redis = self.redis_itself().await;
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(most).exec_async(&mut redis).await.unwrap();
+    }
+
+    /// Whether the database may be written to, and how many connections the replicas may have beside those that they have.
+    pub(crate) async fn database_takes(&self, writes: bool, connections: Option<u32>) {
+        let connections = connections.map_or(-1, i64::from);
+        for statement in [
+            format!("alter system set default_transaction_read_only = {}", if writes { "off" } else { "on" }),
+            "select pg_reload_conf()".to_owned(),
+            format!("begin read write; alter role doorcode connection limit {connections}; commit"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&self.sql).await.unwrap();
+        }
     }
 
     /// Nobody's address so far.
