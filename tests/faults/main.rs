@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
+mod clocks;
 mod forgotten;
 mod handed_over;
 mod ledger;
@@ -80,6 +81,8 @@ const SCENARIOS: &[Scenario] = scenarios![
     lost::f09_a_script_runs_in_redis_and_its_answer_is_lost,
     lost::f09_the_answer_to_a_refresh_is_lost_and_its_repetition_gets_the_same_successor,
     mail::f10_mails_outlive_a_silent_mail_server_and_the_replica_that_had_them,
+    clocks::f14_replicas_that_are_far_off_are_not_ready_and_open_and_end_nothing_by_their_clocks,
+    clocks::f14_replicas_that_are_a_little_off_are_told_of_and_nobody_notices,
     restarts::f15_a_rolling_restart_under_load_is_seen_by_nobody,
     restarts::f16_replicas_killed_at_random_break_no_promise,
     restarts::f19_everybody_comes_back_at_once_and_nobody_is_taken_for_a_thief,

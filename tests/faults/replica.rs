@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,8 @@ pub(crate) const BALANCER: &str = "127.0.0.9";
 pub(crate) struct Replica {
     pub(crate) port: u16,
     settings: Vec<(String, String)>,
+    /// How many seconds its clock is ahead.
+    ahead: AtomicI64,
     process: Mutex<Option<Process>>,
 }
 
@@ -28,15 +31,27 @@ impl Replica {
         let port = free_port();
         let mut settings = settings.to_vec();
         settings.push(("SERVER__LISTEN".to_owned(), format!("127.0.0.1:{port}")));
-        Self { port, settings, process: Mutex::new(None) }
+        Self { port, settings, ahead: AtomicI64::new(0), process: Mutex::new(None) }
     }
 
     /// Starts it, unless it runs.
     pub(crate) async fn start(&self, folder: &Path) {
         let mut process = self.process.lock().await;
         if process.is_none() {
-            *process = Some(Process::start(&self.settings, folder).await);
+            *process = Some(match self.clock() {
+                0 => Process::start(&self.settings, folder).await,
+                ahead => Process::start_with_clock(ahead, &self.settings, folder).await,
+            });
         }
+    }
+
+    pub(crate) fn clock(&self) -> i64 {
+        self.ahead.load(Ordering::SeqCst)
+    }
+
+    /// From its next start on its clock is so many seconds ahead.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::SeqCst);
     }
 
     /// SIGTERM, as in a new version's roll-out; it has to leave in peace.
@@ -53,6 +68,10 @@ impl Replica {
         if let Some(process) = self.process.lock().await.take() {
             process.kill().await;
         }
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        self.process.lock().await.as_ref().expect("it runs").metrics().await
     }
 
     pub(crate) async fn log(&self) -> String {

@@ -62,6 +62,7 @@ impl World {
             ("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=".to_owned()),
             ("SERVER__TRUSTED_PROXIES", BALANCER.to_owned()),
             ("SERVER__GRACE_SECS", "2".to_owned()),
+            ("SERVER__METRICS_LISTEN", "127.0.0.1:0".to_owned()),
             ("MAIL__TRANSPORT", "smtp".to_owned()),
             ("MAIL__SMTP_HOST", "localhost".to_owned()),
             ("MAIL__SMTP_PORT", mail.port.to_string()),
@@ -123,6 +124,7 @@ impl World {
         self.start_postgres();
         self.fill_redis(false).await;
         self.database_takes(true, None).await;
+        self.set_clocks([0; 3]).await;
         for replica in &self.replicas {
             replica.start(self.folder.path()).await;
         }
@@ -179,6 +181,17 @@ impl World {
     pub(crate) async fn kill_replica(&self, which: usize) {
         *self.killed.lock().unwrap() = Some(Instant::now());
         self.replicas[which].kill().await;
+    }
+
+    /// Restarts the replicas whose clocks are not so many seconds ahead.
+    pub(crate) async fn set_clocks(&self, ahead: [i64; 3]) {
+        for (replica, ahead) in self.replicas.iter().zip(ahead) {
+            if replica.clock() != ahead {
+                replica.stop().await;
+                replica.set_clock(ahead);
+                replica.start(self.folder.path()).await;
+            }
+        }
     }
 
     /// Whether a request may go without an answer because its replica was killed.
