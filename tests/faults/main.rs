@@ -6,12 +6,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod clocks;
+mod failover;
 mod forgotten;
+mod full_disk;
 mod handed_over;
 mod ledger;
 mod lost;
 mod mail;
 mod mailbox;
+mod outages;
 mod people;
 mod proxy;
 mod races;
@@ -72,6 +75,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     stores::f02_a_slow_redis_is_an_outage_of_signing_in_alone,
     forgotten::f03_a_redis_that_forgets_everything_admits_no_sixth_guess,
     forgotten::f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_database,
+    failover::f04_a_code_that_comes_back_with_a_failover_opens_no_second_session,
     forgotten::f05_a_redis_that_is_full_takes_no_code_and_forgets_no_count,
     stores::f06_postgresql_killed_while_the_right_code_is_typed_burns_no_code,
     stores::f07_a_slow_postgresql_keeps_nobody_waiting,
@@ -85,6 +89,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     clocks::f14_replicas_that_are_a_little_off_are_told_of_and_nobody_notices,
     restarts::f15_a_rolling_restart_under_load_is_seen_by_nobody,
     restarts::f16_replicas_killed_at_random_break_no_promise,
+    full_disk::f17_a_full_disk_fells_postgresql_and_nothing_that_it_said,
     restarts::f19_everybody_comes_back_at_once_and_nobody_is_taken_for_a_thief,
     lost::f20_people_who_hang_up_leave_nothing_half_done,
 ];

@@ -23,6 +23,8 @@ pub(crate) struct Replica {
     settings: Vec<(String, String)>,
     /// How many seconds its clock is ahead.
     ahead: AtomicI64,
+    /// Where it finds Redis, if that is not where its settings say.
+    elsewhere: std::sync::Mutex<Vec<(String, String)>>,
     process: Mutex<Option<Process>>,
 }
 
@@ -31,18 +33,30 @@ impl Replica {
         let port = free_port();
         let mut settings = settings.to_vec();
         settings.push(("SERVER__LISTEN".to_owned(), format!("127.0.0.1:{port}")));
-        Self { port, settings, ahead: AtomicI64::new(0), process: Mutex::new(None) }
+        Self {
+            port,
+            settings,
+            ahead: AtomicI64::new(0),
+            elsewhere: Vec::new().into(),
+            process: Mutex::new(None),
+        }
     }
 
     /// Starts it, unless it runs.
     pub(crate) async fn start(&self, folder: &Path) {
         let mut process = self.process.lock().await;
         if process.is_none() {
+            let settings = [self.settings.clone(), self.elsewhere.lock().unwrap().clone()].concat();
             *process = Some(match self.clock() {
-                0 => Process::start(&self.settings, folder).await,
-                ahead => Process::start_with_clock(ahead, &self.settings, folder).await,
+                0 => Process::start(&settings, folder).await,
+                ahead => Process::start_with_clock(ahead, &settings, folder).await,
             });
         }
+    }
+
+    /// From its next start on these settings hold in place of its own.
+    pub(crate) fn set_redis(&self, settings: &[(String, String)]) {
+        *self.elsewhere.lock().unwrap() = settings.to_vec();
     }
 
     pub(crate) fn clock(&self) -> i64 {

@@ -8,7 +8,7 @@ use super::services::setting;
 use super::shipped::free_port;
 
 pub(crate) struct Cluster {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     pub(crate) port: u16,
 }
 
