@@ -116,7 +116,7 @@ pub(crate) async fn f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_d
 
 pub(crate) async fn f05_a_redis_that_is_full_takes_no_code_and_forgets_no_count(world: Arc<World>) {
     let crowd = Crowd::come(&world, PEOPLE, 50);
-    for _ in 0..world.rounds(2, 20) {
+    for _ in 0..world.rounds(1, 20) {
         let person = Person::new(&world);
         let code = person.code().await;
         let began = wrong_guesses_at(&world).await[0];

@@ -63,7 +63,10 @@ pub(crate) async fn f17_a_full_disk_fells_postgresql_and_nothing_that_it_said(wo
 }
 
 async fn sql(world: &World, statement: &str) -> sqlx::Result<()> {
-    sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&world.sql).await.map(drop)
+    let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
+    // The pool would wait for PostgreSQL for half a minute.
+    let done = tokio::time::timeout(SOON, statement.execute(&world.sql)).await;
+    done.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(drop)
 }
 
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
