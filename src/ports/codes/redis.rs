@@ -34,19 +34,21 @@ use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, Slot};
 use crate::ports::{Dependency, PortError};
 use crate::telemetry::{StoreCall, StoreCounts, traces};
 
-static ISSUE: LazyLock<Script> =
-    LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("issue.lua"))));
-static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lua")));
-static CLAIM: LazyLock<Script> =
-    LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("claim.lua"))));
-static STOP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("stop.lua")));
-static TRIPPED: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("windows.lua"), include_str!("tripped.lua"))));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("release.lua")));
+static ISSUE: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, NOTE, include_str!("issue.lua")]));
+static KEEP: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("keep.lua")]));
+static CLAIM: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, NOTE, include_str!("claim.lua")]));
+static STOP: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("stop.lua")]));
+static TRIPPED: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, include_str!("tripped.lua")]));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("release.lua")]));
 
-/// A script that puts on record what it does.
-fn with_note(script: &str) -> Script {
-    Script::new(&[events::NOTE, script].concat())
+/// In front of every script that asks about limits.
+const WINDOWS: &str = include_str!("windows.lua");
+/// In front of every script that has something to tell.
+const NOTE: &str = include_str!("audit.lua");
+
+/// A script, with what it uses in front of it.
+fn script(parts: &[&str]) -> Script {
+    Script::new(&[include_str!("clock.lua"), &parts.concat()].concat())
 }
 
 /// How to reach Redis and how long to wait for it.
