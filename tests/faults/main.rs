@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod clocks;
+mod enumeration;
 mod failover;
 mod forgotten;
 mod full_disk;
@@ -67,7 +68,7 @@ macro_rules! scenarios {
 const SCENARIOS: &[Scenario] = scenarios![
     races::t01_of_two_hundred_wrong_guesses_and_a_right_one_at_most_five_count,
     races::t02_a_right_code_a_hundred_times_at_once_opens_one_session,
-    races::t12_asking_looks_the_same_whether_or_not_there_is_an_account,
+    enumeration::t12_asking_looks_the_same_whoever_has_the_address,
     races::t17_invented_addresses_do_not_get_around_a_limit,
     races::t19_fifty_refreshes_of_one_token_at_once_have_one_successor,
     races::t20_a_sign_out_that_races_refreshes_is_final_on_every_replica,

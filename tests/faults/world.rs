@@ -82,9 +82,11 @@ impl World {
             ("LIMITS__CLIENT_SENDS_PER_10MIN", "1000".to_owned()),
             ("LIMITS__CLIENT_SENDS_PER_HOUR", "1000".to_owned()),
             ("LIMITS__NETWORK_SENDS_PER_HOUR", "1000".to_owned()),
-            ("SITES__READER__MAILS_PER_HOUR", "1000000".to_owned()),
-            // Everybody is at one mail host, and what is typed wrongly here is no attack.
+            // All addresses are of one host.
             ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),
+            ("SITES__READER__MAILS_PER_HOUR", "1000000".to_owned()),
+            ("SITES__MANAGEMENT__MAILS_PER_HOUR", "1000000".to_owned()),
+            // What is typed wrongly here is no attack.
             ("CODES__GUESSES_PER_10MIN", "1000000".to_owned()),
             ("CODES__GUESSES_PER_DAY", "1000000".to_owned()),
             // A day's guesses at an address and a few more.
