@@ -21,7 +21,7 @@ const PAIRS: usize = 1000;
 const SAYS_NOTHING: std::ops::RangeInclusive<f64> = 0.46..=0.54;
 /// Of so many pairs one may be left out, because the code store had no answer in time: on a machine that is at something else.
 const OF_PAIRS_ONE_LEFT_OUT: usize = 50;
-/// Longer than limits.send_gap_secs, as it is here.
+/// Longer than `limits.send_gap_secs`, as it is here.
 const SEND_GAP: Duration = Duration::from_millis(1100);
 /// Until a mail server has refused a thousand mails.
 const BOUNCES_COME: Duration = Duration::from_secs(180);
