@@ -2,17 +2,13 @@
 
 mod afresh;
 mod counts;
-mod json;
 mod labels;
 mod log;
 pub mod metrics;
 mod panics;
 pub(crate) mod traces;
-#[cfg(test)]
-mod written;
 
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -21,7 +17,6 @@ use self::afresh::Afresh;
 pub use self::counts::{
     CodeCounts, DbCounts, HttpCounts, InFlight, LimitCounts, MailCounts, SessionCounts, Standing, StoreCounts,
 };
-use self::json::JsonLines;
 pub use self::labels::{
     CodeCheck, CodeIssue, Dependency, Failure, Limit, MailTry, Method, Queue, Refresh, SessionEnd, StoreCall,
 };
@@ -59,7 +54,7 @@ fn start_lines_and(config: &LogConfig, traces: Option<Traces>) -> Telemetry {
         LogFormat::Text | LogFormat::Auto => {
             lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
         }
-        LogFormat::Json => lines.fmt_fields(JsonFields::new()).event_format(JsonLines).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     // A second start, as in tests, changes nothing.
     let _ = match &traces {

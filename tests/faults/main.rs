@@ -5,11 +5,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
+mod clocks;
 mod enumeration;
+mod failover;
+mod forgotten;
+mod full_disk;
+mod handed_over;
 mod ledger;
 mod lost;
 mod mail;
 mod mailbox;
+mod outages;
 mod people;
 mod proxy;
 mod races;
@@ -68,15 +74,22 @@ const SCENARIOS: &[Scenario] = scenarios![
     races::t20_a_sign_out_that_races_refreshes_is_final_on_every_replica,
     stores::f01_without_redis_nobody_signs_in_and_sessions_go_on,
     stores::f02_a_slow_redis_is_an_outage_of_signing_in_alone,
+    forgotten::f03_a_redis_that_forgets_everything_admits_no_sixth_guess,
+    forgotten::f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_database,
+    failover::f04_a_code_that_comes_back_with_a_failover_opens_no_second_session,
+    forgotten::f05_a_redis_that_is_full_takes_no_code_and_forgets_no_count,
     stores::f06_postgresql_killed_while_the_right_code_is_typed_burns_no_code,
     stores::f07_a_slow_postgresql_keeps_nobody_waiting,
+    handed_over::f08_a_postgresql_that_is_read_only_restarted_or_crowded_splits_no_session,
     lost::f09_the_database_commits_and_its_answer_is_lost,
     lost::f09_a_session_is_opened_or_ended_and_the_answer_lost_and_the_person_hears_of_it,
     lost::f09_a_script_runs_in_redis_and_its_answer_is_lost,
     lost::f09_the_answer_to_a_refresh_is_lost_and_its_repetition_gets_the_same_successor,
     mail::f10_mails_outlive_a_silent_mail_server_and_the_replica_that_had_them,
+    clocks::f14_replicas_whose_clocks_are_wrong_say_so_and_decide_over_nothing_by_them,
     restarts::f15_a_rolling_restart_under_load_is_seen_by_nobody,
     restarts::f16_replicas_killed_at_random_break_no_promise,
+    full_disk::f17_a_full_disk_fells_postgresql_and_nothing_that_it_said,
     restarts::f19_everybody_comes_back_at_once_and_nobody_is_taken_for_a_thief,
     lost::f20_people_who_hang_up_leave_nothing_half_done,
 ];

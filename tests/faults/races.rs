@@ -11,7 +11,7 @@ use crate::wire::{Got, Wire, somewhere};
 use crate::world::World;
 
 /// Clients that each have an address of their own and speak to the replicas in turn, with nothing in between.
-fn directly(world: &Arc<World>, clients: usize) -> Vec<Wire> {
+pub(crate) fn directly(world: &Arc<World>, clients: usize) -> Vec<Wire> {
     let ports = world.replicas.iter().map(|replica| replica.port).cycle();
     ports.take(clients).map(|port| Wire::to(world, port, somewhere())).collect()
 }
@@ -55,7 +55,7 @@ pub(crate) async fn t02_a_right_code_a_hundred_times_at_once_opens_one_session(w
 }
 
 /// Sends all guesses at the same moment, and counts the sessions that were answered.
-async fn at_once(world: &Arc<World>, person: &Person, guesses: &[String]) -> i64 {
+pub(crate) async fn at_once(world: &Arc<World>, person: &Person, guesses: &[String]) -> i64 {
     let clients = directly(world, guesses.len());
     let answers = join_all(
         clients
@@ -79,7 +79,7 @@ async fn at_once(world: &Arc<World>, person: &Person, guesses: &[String]) -> i64
 }
 
 /// The sessions of somebody, in the database.
-async fn sessions_of(world: &World, person: &Person) -> i64 {
+pub(crate) async fn sessions_of(world: &World, person: &Person) -> i64 {
     let email = &person.email;
     world
         .count(&format!("auth.sessions s join auth.users u on u.id = s.user_id where u.email = '{email}'"))
@@ -87,7 +87,7 @@ async fn sessions_of(world: &World, person: &Person) -> i64 {
 }
 
 /// The wrong guesses that were admitted so far, over all addresses (src/ports/codes/claim.lua).
-async fn wrong_guesses(world: &World) -> i64 {
+pub(crate) async fn wrong_guesses(world: &World) -> i64 {
     let mut redis = world.redis_itself().await;
     let keys: Vec<String> =
         redis::cmd("KEYS").arg("doorcode:*:wrong:*").query_async(&mut redis).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,10 @@ pub(crate) const BALANCER: &str = "127.0.0.9";
 pub(crate) struct Replica {
     pub(crate) port: u16,
     settings: Vec<(String, String)>,
+    /// How many seconds its clock is ahead.
+    ahead: AtomicI64,
+    /// Where it finds Redis, if that is not where its settings say.
+    elsewhere: std::sync::Mutex<Vec<(String, String)>>,
     process: Mutex<Option<Process>>,
 }
 
@@ -28,15 +33,39 @@ impl Replica {
         let port = free_port();
         let mut settings = settings.to_vec();
         settings.push(("SERVER__LISTEN".to_owned(), format!("127.0.0.1:{port}")));
-        Self { port, settings, process: Mutex::new(None) }
+        Self {
+            port,
+            settings,
+            ahead: AtomicI64::new(0),
+            elsewhere: Vec::new().into(),
+            process: Mutex::new(None),
+        }
     }
 
     /// Starts it, unless it runs.
     pub(crate) async fn start(&self, folder: &Path) {
         let mut process = self.process.lock().await;
         if process.is_none() {
-            *process = Some(Process::start(&self.settings, folder).await);
+            let settings = [self.settings.clone(), self.elsewhere.lock().unwrap().clone()].concat();
+            *process = Some(match self.clock() {
+                0 => Process::start(&settings, folder).await,
+                ahead => Process::start_with_clock(ahead, &settings, folder).await,
+            });
         }
+    }
+
+    /// From its next start on these settings hold in place of its own.
+    pub(crate) fn set_redis(&self, settings: &[(String, String)]) {
+        *self.elsewhere.lock().unwrap() = settings.to_vec();
+    }
+
+    pub(crate) fn clock(&self) -> i64 {
+        self.ahead.load(Ordering::SeqCst)
+    }
+
+    /// From its next start on its clock is so many seconds ahead.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::SeqCst);
     }
 
     /// SIGTERM, as in a new version's roll-out; it has to leave in peace.
@@ -53,6 +82,10 @@ impl Replica {
         if let Some(process) = self.process.lock().await.take() {
             process.kill().await;
         }
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        self.process.lock().await.as_ref().expect("it runs").metrics().await
     }
 
     pub(crate) async fn log(&self) -> String {

@@ -8,6 +8,7 @@ mod address;
 mod breaker;
 mod connection;
 mod events;
+mod failure;
 mod guesses;
 mod queue;
 mod standing;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use self::address::RedisAddress;
 use self::connection::{At, Connections};
+use self::failure::store_error;
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
     KeepProof, NetworkLimits, Proof, StopCode, Witness,
@@ -436,15 +438,4 @@ fn unexpected(error: impl std::error::Error + Send + Sync + 'static) -> PortErro
 
 fn unknown_word(word: &str) -> PortError {
     PortError::unexpected(Dependency::CodeStore, format!("unknown answer {word:?}"))
-}
-
-fn store_error(error: RedisError) -> PortError {
-    // What the server itself refuses by a mistake of ours is not an outage; everything else is, an out-of-memory
-    // refusal, a loading or read-only server, and a script that another node than this was given included.
-    let ours = matches!(error.code(), Some("ERR" | "WRONGTYPE" | "NOPERM" | "CROSSSLOT"));
-    if ours {
-        PortError::unexpected(Dependency::CodeStore, error)
-    } else {
-        PortError::unavailable(Dependency::CodeStore, error)
-    }
 }

@@ -7,7 +7,7 @@ use super::shipped::free_port;
 
 /// Where it keeps its data and listens.
 pub(crate) struct Own {
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) port: u16,
 }
 
