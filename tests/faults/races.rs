@@ -1,6 +1,5 @@
 //! T01, T02, T12, T17, T19, T20 over three replicas: what happens at once, counted in the stores afterwards.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,14 +106,7 @@ pub(crate) async fn t12_asking_looks_the_same_whether_or_not_there_is_an_account
     let mut seen = Vec::new();
     for email in [known.email.clone(), world.new_address()] {
         world.ledger.asks(&email);
-        let wire = Wire::new(&world);
-        let answer = wire.post("/auth/v1/otp", &serde_json::json!({"email": email})).send().await.unwrap();
-        assert_eq!(answer.status(), 200);
-        // These name the moment and the request.
-        let own = ["date", "x-request-id"];
-        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), value.clone()));
-        let headers: BTreeMap<_, _> = headers.filter(|(name, _)| !own.contains(&name.as_str())).collect();
-        seen.push((answer.status(), headers, answer.text().await.unwrap()));
+        seen.push(Wire::new(&world).sight_of_asking(&email).await);
     }
     assert_eq!(seen[0], seen[1]);
     if world.rounds(0, 1) == 1 {

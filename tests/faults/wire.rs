@@ -1,10 +1,12 @@
 //! What people send, and how its answers are to be taken: everything is noted in the tally.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -94,6 +96,16 @@ impl Wire {
 
     pub(crate) async fn ask(&self, email: &str) -> Got {
         self.send(Act::Ask, self.post("/auth/v1/otp", &json!({"email": email})), &[200]).await
+    }
+
+    /// Everything that an answer to asking shows, but for what names the moment and the request.
+    pub(crate) async fn sight_of_asking(&self, email: &str) -> (BTreeMap<String, HeaderValue>, String) {
+        let answer = self.post("/auth/v1/otp", &json!({"email": email})).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let own = ["date", "x-request-id"];
+        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), value.clone()));
+        let headers = headers.filter(|(name, _)| !own.contains(&name.as_str())).collect();
+        (headers, answer.text().await.unwrap())
     }
 
     pub(crate) async fn verify(&self, email: &str, code: &str, fine: &[u16]) -> Got {
