@@ -172,7 +172,7 @@ impl Wire {
                 (Came::Status(status), Got::TurnedAway(Duration::from_secs(wait)))
             }
             // The load balancer's own words, which have no time to wait.
-            Ok((502..=504, None, body)) if body.starts_with("<html>") && self.world.was_killed_lately() => {
+            Ok((502 | 504, None, body)) if body.starts_with("<html>") && self.world.was_killed_lately() => {
                 (Came::Nothing, Got::Unknown)
             }
             Ok((status, wait, body)) => {
