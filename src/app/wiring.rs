@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::{StartError, connect, db_settings, patiently, statement_limits};
 use crate::config::{Config, DatabasePooler, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{KeyRing, SharedNetworks, Site, Sites};
-use crate::flows::{self, AuditSettings, Flows, GateMemory, KeyKeeping, RewrapReport};
+use crate::flows::{self, AuditSettings, ClockMemory, Flows, GateMemory, KeyKeeping, RewrapReport};
 use crate::http::{ConnectionLimits, HttpSettings};
 use crate::ports::clock::Clock;
 use crate::ports::codes::{
@@ -169,6 +169,7 @@ pub(super) fn flows(
         refusals: Refusals::default(),
         audit: audit(config),
         gate_memory: GateMemory::default(),
+        clock_memory: ClockMemory::default(),
         started_at: clock.now(),
         metrics,
         clock,

@@ -8,6 +8,7 @@ mod audit;
 pub mod audit_chain;
 mod browser;
 mod client;
+mod clock_skew;
 mod code;
 mod destination;
 mod device;
@@ -39,6 +40,7 @@ pub use admin::{Administrator, AdministratorKind, Scope, ServiceKey, ServiceKeyR
 pub use audit::{ActorKind, AuditAction, AuditCursor, AuditEvent, AuditFilter, AuditPart, AuditRecord};
 pub use browser::{BrowserId, SessionCookie};
 pub use client::{SharedNetworks, client_ip, client_line, client_network};
+pub use clock_skew::{ClockSkew, ClockVerdict};
 pub use code::{ChallengeId, CodeKind, SignInCode, Slot};
 pub use device::Device;
 pub use email::{EmailAddress, EmailError};

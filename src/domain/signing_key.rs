@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::TokenAlgorithm;
+use super::clock_skew::TOLERATED;
 
 /// How long a verifier may keep a copy of a site's key set: what its `Cache-Control` says.
 pub const KEY_SET_LIFE: Duration = Duration::from_secs(600);
@@ -15,14 +16,12 @@ pub const KEY_SET_LIFE: Duration = Duration::from_secs(600);
 pub const KEYS_READ_EVERY: Duration = Duration::from_secs(20);
 /// A replica that has not read the keys for this long reads them before it signs.
 pub const KEYS_STALE_AFTER: Duration = Duration::from_secs(120);
-/// How far the clock of a verifier may be behind.
-const SKEW: Duration = Duration::from_secs(30);
 /// A next key that nobody has promoted this long after its time is nobody's: of an algorithm that the site has left.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(86_400);
 
 /// Beyond the life of its tokens a retiring key is kept for a replica that signed with it while it could not know better,
 /// and for clocks that are behind.
-pub const KEPT_BEYOND_TOKENS: Duration = KEYS_STALE_AFTER.saturating_add(SKEW);
+pub const KEPT_BEYOND_TOKENS: Duration = KEYS_STALE_AFTER.saturating_add(TOLERATED);
 
 /// Where a key is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

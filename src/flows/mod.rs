@@ -10,6 +10,7 @@ mod browser_session;
 mod change_email;
 mod change_keys;
 mod claims;
+mod clocks;
 mod confirm_link;
 mod console;
 mod delete_account;
@@ -39,7 +40,7 @@ mod verify_code;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use rand::SeedableRng as _;
@@ -58,6 +59,8 @@ pub use self::audit::{AuditRange, AuditSettings, verify_audit};
 pub use self::browser_session::BrowserSession;
 pub use self::change_email::ChangeEmailError;
 pub use self::change_keys::KeyRotation;
+pub use self::clocks::ClockMemory;
+use self::clocks::ahead_of;
 pub use self::confirm_link::{ConfirmLink, ExchangeCode, ExchangeError, LinkConfirmed};
 pub use self::console::{ConsoleEntry, ConsoleError, ConsoleKey};
 pub use self::delete_account::{DeleteAccount, DeleteAccountError};
@@ -78,7 +81,7 @@ pub use self::sign_out::SignOutError;
 pub use self::signing_keys::{KeyKeeping, SigningKeysError};
 pub use self::survey::{SiteKeysFound, Survey};
 pub use self::verify_code::{Presented, Purpose, VerifyCode, VerifyCodeError};
-use crate::domain::{KeyRing, Locale, SessionId, Site, Sites, User};
+use crate::domain::{ClockSkew, ClockVerdict, KeyRing, Locale, SessionId, Site, Sites, User};
 use crate::ports::PortError;
 use crate::ports::clock::Clock;
 use crate::ports::codes::Codes;
@@ -115,6 +118,8 @@ pub struct Flows {
     pub audit: AuditSettings,
     /// Who was found at the gate in the last second.
     pub gate_memory: GateMemory,
+    /// What was thought of this server's clock when it was last looked at.
+    pub clock_memory: ClockMemory,
     /// When the server started.
     pub started_at: DateTime<Utc>,
     /// What is counted of all this.
@@ -173,10 +178,16 @@ impl Flows {
     /// # Errors
     /// If the database is out of reach: then hardly anything works.
     pub async fn check_ready(&self) -> Result<Readiness, PortError> {
-        self.db.check().await?;
+        let asked = Instant::now();
+        let database = ahead_of(self.db.check().await?, asked.elapsed());
+        let asked = Instant::now();
+        let code_store = self.codes.check().await;
+        let has_code_store = code_store.is_ok();
+        let code_store = code_store.ok().flatten().map(|told| ahead_of(told, asked.elapsed()));
         Ok(Readiness {
             draining: self.draining.is_cancelled(),
-            code_store: self.codes.check().await.is_ok(),
+            code_store: has_code_store,
+            clock: self.judge_clock(ClockSkew { database: Some(database), code_store }),
             signing_keys: self.sites.iter().all(|site| self.tokens.can_sign(site)),
         })
     }
@@ -218,6 +229,8 @@ pub struct Readiness {
     pub draining: bool,
     /// The code store answers; without it nobody signs in, but sessions go on.
     pub code_store: bool,
+    /// Whether our clock is right.
+    pub clock: ClockVerdict,
     /// Every site can sign tokens.
     pub signing_keys: bool,
 }

@@ -52,22 +52,22 @@ impl Flows {
         let disown = DisownToken::generate(address, place, &mut rng);
         let short = SignInCode::generate(CodeKind::Short, &mut rng);
         let long = SignInCode::generate(CodeKind::Long, &mut rng);
-        let job = |code: &SignInCode| {
-            let job = MailJob {
-                challenge: challenge.0,
-                site: site.id.clone(),
-                email: email.as_str().to_owned(),
-                code: code.expose().to_owned(),
-                // Only signing in can be done by opening a link: what changes or ends an account is typed.
-                link: (slot == Slot::SignIn && site.confirm_page().is_some()).then(|| link.encode()),
-                disown: site.disown_page().map(|_| disown.encode()),
-                letter: new.letter.clone(),
-                locale: new.locale.map(|locale| locale.tag().to_owned()),
-                requested_at: self.clock.now(),
-                device: device.map(AddressTag::to_hex),
-            };
-            self.seal(Sealed::MailJob, "", &job)
+        let mut job = MailJob {
+            challenge: challenge.0,
+            site: site.id.clone(),
+            email: email.as_str().to_owned(),
+            code: short.expose().to_owned(),
+            // Only signing in can be done by opening a link: what changes or ends an account is typed.
+            link: (slot == Slot::SignIn && site.confirm_page().is_some()).then(|| link.encode()),
+            disown: site.disown_page().map(|_| disown.encode()),
+            letter: new.letter,
+            locale: new.locale.map(|locale| locale.tag().to_owned()),
+            requested_at: self.clock.now(),
+            device: device.map(AddressTag::to_hex),
         };
+        let short_job = self.seal(Sealed::MailJob, "", &job)?;
+        long.expose().clone_into(&mut job.code);
+        let long_job = self.seal(Sealed::MailJob, "", &job)?;
         let mac = |code: &SignInCode| self.keys.code_mac(&site.id, slot, email, new.browser.as_ref(), code);
         let witness = self.witness(new.by, Some(email));
         let sending = self.sending(site, email, slot, Some(new.by), Some(&witness));
@@ -85,8 +85,8 @@ impl Flows {
                 long_mac: &mac(&long),
                 link_mac: &self.keys.link_mac(&site.id, slot, &link.secret),
                 context: &self.seal(Sealed::Challenge, &context_of(site, slot), new.context)?,
-                short_job: &job(&short)?,
-                long_job: &job(&long)?,
+                short_job: &short_job,
+                long_job: &long_job,
                 how: new.how,
                 stop_mac: &self.keys.stop_mac(&site.id, slot, &disown.secret),
             })

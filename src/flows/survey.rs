@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Flows;
+use super::clocks::ahead_of;
+use crate::domain::{ClockSkew, ClockVerdict};
 use crate::ports::PortError;
 use crate::ports::db::PoolStanding;
 use crate::telemetry::{Dependency, Queue};
@@ -19,6 +21,8 @@ pub struct Survey {
     pub code_store: Option<Duration>,
     /// Whether the code store is in this process.
     pub code_store_is_ours: bool,
+    /// How far our clock is from theirs.
+    pub clock: ClockSkew,
     /// How the last mail went, if there was one.
     pub mail_server: Option<bool>,
     /// Whether wrong guesses over all addresses are too many, if the store says.
@@ -56,10 +60,12 @@ impl Survey {
             "database"
         } else if self.draining {
             "draining"
-        } else if self.keys.iter().all(|keys| keys.can_sign) {
-            "ready"
-        } else {
+        } else if !self.keys.iter().all(|keys| keys.can_sign) {
             "signing_keys"
+        } else if self.clock.verdict() == ClockVerdict::Wrong {
+            "clock"
+        } else {
+            "ready"
         }
     }
 }
@@ -69,7 +75,8 @@ impl Flows {
     pub async fn survey(&self) -> Survey {
         // One after the other: the embedded database has a single connection.
         let database = async {
-            let answered = patiently("database", self.db.check()).await.map(|((), took)| took);
+            let answered = patiently("database", self.db.check()).await;
+            let answered = answered.map(|(told, took)| (took, ahead_of(told, took)));
             let outbox = match answered {
                 Some(_) => patiently("outbox", self.db.outbox_standing()).await,
                 None => None,
@@ -77,7 +84,8 @@ impl Flows {
             (answered, outbox)
         };
         let code_store = async {
-            let answered = patiently("code store", self.codes.check()).await.map(|((), took)| took);
+            let answered = patiently("code store", self.codes.check()).await;
+            let answered = answered.map(|(told, took)| (took, told.map(|told| ahead_of(told, took))));
             let queue = match answered {
                 Some(_) => patiently("mail queue", self.codes.queue()).await,
                 None => None,
@@ -89,9 +97,14 @@ impl Flows {
             (answered, queue, tripped)
         };
         let ((database, outbox), (code_store, codes_queue, tripped)) = tokio::join!(database, code_store);
+        let clock = ClockSkew {
+            database: database.map(|(_, ahead)| ahead),
+            code_store: code_store.and_then(|(_, ahead)| ahead),
+        };
         let survey = Survey {
-            database,
-            code_store,
+            database: database.map(|(took, _)| took),
+            code_store: code_store.map(|(took, _)| took),
+            clock,
             code_store_is_ours: !self.codes.outlive_process(),
             mail_server: self.metrics.mail.server_is_up(),
             guessing_tripped: tripped.map(|(tripped, _)| tripped),
@@ -121,6 +134,7 @@ impl Flows {
     }
 
     fn note(&self, survey: &Survey) {
+        self.judge_clock(survey.clock);
         let standing = &self.metrics.standing;
         standing.dependency(Dependency::Database, Some(survey.database.is_some()));
         standing.dependency(Dependency::CodeStore, Some(survey.code_store.is_some()));

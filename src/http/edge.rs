@@ -20,6 +20,9 @@ use crate::domain::Site;
 use crate::flows::SharedFlows;
 use crate::telemetry::traces;
 
+/// What an answer gets here at most.
+const MOST_HEADERS: usize = 8;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The site that a request turns out to be for, noted for the log.
@@ -189,6 +192,8 @@ fn request_id(headers: &HeaderMap) -> String {
 
 /// Gives an answer the headers that every answer has; what it says itself stays.
 pub(super) fn protect(headers: &mut HeaderMap, id: &str, strict: bool) {
+    // The map grows by doubling, and moves everything each time.
+    headers.reserve(MOST_HEADERS);
     let mut set = |name: HeaderName, value: &'static str| {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     };

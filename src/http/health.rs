@@ -3,6 +3,7 @@
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, Object};
 
+use crate::domain::ClockVerdict;
 use crate::flows::SharedFlows;
 
 /// The server, in the words client libraries look for.
@@ -26,9 +27,10 @@ pub(super) struct Live {
 /// Whether requests should be sent here.
 #[derive(Debug, Object)]
 pub(super) struct Ready {
-    /// `ready`, or why not: `draining`, `database`, `signing_keys`.
+    /// `ready`, or why not: `draining`, `database`, `signing_keys`, `clock`: that of this server is wrong.
     status: String,
-    /// What the server has to do without: `code_store` means that nobody can sign in, but sessions go on.
+    /// What is not as it should be: `code_store` means that nobody can sign in, but sessions go on; `clock`, that those of
+    /// this server and of its stores differ by more than five seconds.
     degraded: Vec<String>,
 }
 
@@ -64,12 +66,16 @@ pub(super) async fn ready(flows: &SharedFlows) -> ReadyAnswer {
             return ReadyAnswer::NotReady(answer("database", Vec::new()));
         }
     };
-    let degraded = if readiness.code_store { Vec::new() } else { vec!["code_store".to_owned()] };
+    let parts = [("code_store", readiness.code_store), ("clock", readiness.clock == ClockVerdict::Right)];
+    let degraded =
+        parts.into_iter().filter(|(_, is_good)| !is_good).map(|(part, _)| part.to_owned()).collect();
     if readiness.draining {
         ReadyAnswer::NotReady(answer("draining", degraded))
-    } else if readiness.signing_keys {
-        ReadyAnswer::Ready(answer("ready", degraded))
-    } else {
+    } else if !readiness.signing_keys {
         ReadyAnswer::NotReady(answer("signing_keys", degraded))
+    } else if readiness.clock == ClockVerdict::Wrong {
+        ReadyAnswer::NotReady(answer("clock", degraded))
+    } else {
+        ReadyAnswer::Ready(answer("ready", degraded))
     }
 }

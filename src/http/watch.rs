@@ -72,11 +72,13 @@ fn dependencies(survey: &Survey) -> Value {
     let queue = |found: Option<(u64, std::time::Duration)>| {
         found.map(|(depth, age)| json!({"depth": depth, "oldest_age_secs": age.as_secs()}))
     };
+    let seconds = |ahead: Option<chrono::TimeDelta>| ahead.map(|ahead| ahead.num_seconds());
     let connections = survey.connections;
     json!({
         "database": {
             "up": survey.database.is_some(),
             "answered_in_ms": survey.database.map(millis),
+            "clock_ahead_secs": seconds(survey.clock.database),
             "connections": {
                 "max": connections.most,
                 "open": connections.open,
@@ -89,6 +91,7 @@ fn dependencies(survey: &Survey) -> Value {
             "kind": if survey.code_store_is_ours { "memory" } else { "redis" },
             "up": survey.code_store.is_some(),
             "answered_in_ms": survey.code_store.map(millis),
+            "clock_ahead_secs": seconds(survey.clock.code_store),
             "mail_queue": queue(survey.codes_queue),
         },
         // As the last mail went; null if there was none yet.

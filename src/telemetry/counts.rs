@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -307,6 +308,7 @@ impl Default for StoreCounts {
 #[derive(Debug, Default)]
 pub struct Standing {
     pub(super) up: Family<On, Gauge>,
+    pub(super) clock_ahead: Family<On, Gauge<f64, AtomicU64>>,
     pub(super) queue_depth: Family<InQueue, Gauge>,
     pub(super) queue_age: Family<InQueue, Gauge<f64, AtomicU64>>,
     pub(super) connections_most: Gauge,
@@ -327,6 +329,15 @@ impl Standing {
         match up {
             Some(up) => drop(self.up.get_or_create(&on).set(i64::from(up))),
             None => drop(self.up.remove(&on)),
+        }
+    }
+
+    /// How far our clock is ahead of a dependency's; `None` if that is not known.
+    pub fn clock(&self, dependency: Dependency, ahead: Option<TimeDelta>) {
+        let on = On { dependency };
+        match ahead {
+            Some(ahead) => drop(self.clock_ahead.get_or_create(&on).set(ahead.as_seconds_f64())),
+            None => drop(self.clock_ahead.remove(&on)),
         }
     }
 

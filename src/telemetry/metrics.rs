@@ -126,6 +126,11 @@ impl List {
             &standing.up,
         );
         self.add(
+            "doorcode_clock_ahead_seconds",
+            "How far this server's clock is ahead of a dependency's at least, in seconds; negative if it is behind",
+            &standing.clock_ahead,
+        );
+        self.add(
             "doorcode_dependency_failures",
             "Calls that failed, by dependency and by whether it was out of reach",
             &store.failures.0,

@@ -211,7 +211,10 @@ async fn connections_are_no_more_than_allowed_replaced_when_they_die_and_gone_af
     }
     // One is cut off in the middle of a statement of each length; the others need not wait for it.
     for polls in 0..20 {
-        cut_after(polls, async { server.check().await.unwrap() }).await;
+        cut_after(polls, async {
+            server.check().await.unwrap();
+        })
+        .await;
         server.check().await.unwrap();
     }
     assert!(services.connections("application_name = 'doorcode'").await <= 3);

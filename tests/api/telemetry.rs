@@ -331,6 +331,30 @@ async fn mails_that_a_dead_mail_server_does_not_take_are_seen_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f14_a_server_that_the_database_alone_finds_wrong_says_so_and_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = Services::new().await.settings();
+    all.retain(|(name, _)| name != "REDIS__URL");
+    let more = [
+        ("DATABASE__MIGRATE_AT_START", "false"),
+        ("SECRETS__MASTER", MASTER),
+        ("SERVER__METRICS_LISTEN", "127.0.0.1:0"),
+    ];
+    all.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let process = Process::start_with_clock(-90, &all, folder.path()).await;
+    let ready = process.get(READER, "/health/ready").await;
+    assert_eq!((ready.0.as_u16(), ready.1), (200, json!({"status": "ready", "degraded": ["clock"]})));
+    let told: Value = serde_json::from_str(&process.private("/health/ready").await).unwrap();
+    let ahead = told["dependencies"]["database"]["clock_ahead_secs"].as_i64().unwrap();
+    assert!((-91..=-89).contains(&ahead), "{told}");
+    assert_eq!(told["dependencies"]["code_store"]["clock_ahead_secs"], Value::Null);
+    assert!(process.metrics().await.contains("doorcode_clock_ahead_seconds{dependency=\"database\"} -"));
+    let (exit, log) = process.stop().await;
+    assert_eq!(exit, Some(0));
+    assert_eq!(log.matches("clock is not that of its stores").count(), 1, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f17_a_log_that_nobody_takes_holds_up_no_request_and_its_lost_lines_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = Services::new().await.settings();

@@ -41,6 +41,7 @@ impl Tokens {
 #[derive(Debug, Default, Clone)]
 struct Account {
     asked: u32,
+    asked_at: Option<Instant>,
     promised: u32,
     signed_in: u32,
     /// Verifications whose answer, if there was one, did not say what became of them.
@@ -66,6 +67,9 @@ struct Book {
     accounts: HashMap<String, Account>,
     sessions: HashMap<Uuid, Session>,
     refused_unheard: u64,
+    codes_may_be_lost: bool,
+    /// When all codes and all mail that waited were lost.
+    codes_lost_at: Option<Instant>,
 }
 
 /// What was counted in the stores.
@@ -96,7 +100,9 @@ pub(crate) struct Ledger(Mutex<Book>);
 
 impl Ledger {
     pub(crate) fn asks(&self, email: &str) {
-        self.lock().accounts.entry(email.to_owned()).or_default().asked += 1;
+        let mut book = self.lock();
+        let account = book.accounts.entry(email.to_owned()).or_default();
+        (account.asked, account.asked_at) = (account.asked + 1, Some(Instant::now()));
     }
 
     pub(crate) fn promised(&self, email: &str) {
@@ -110,6 +116,22 @@ impl Ledger {
     /// A code was refused that may have been taken or replaced before.
     pub(crate) fn refused_unheard(&self) {
         self.lock().refused_unheard += 1;
+    }
+
+    /// From now on a code that was promised may be gone with its mail, or, once more, none.
+    pub(crate) fn let_codes_be_lost(&self, may_be: bool) {
+        self.lock().codes_may_be_lost = may_be;
+    }
+
+    pub(crate) fn codes_may_be_lost(&self) -> bool {
+        self.lock().codes_may_be_lost
+    }
+
+    /// Nobody is owed what was asked for before.
+    pub(crate) fn codes_are_lost(&self) {
+        let mut book = self.lock();
+        assert!(book.codes_may_be_lost, "nobody expects that");
+        book.codes_lost_at = Some(Instant::now());
     }
 
     pub(crate) fn signed_in(&self, email: &str, tokens: &Tokens) {
@@ -160,13 +182,18 @@ impl Ledger {
         for session in book.sessions.values_mut().filter(|session| session.leaving != Leaving::Done) {
             (session.unheard, session.leaving) = (1, Leaving::Tried);
         }
+        book.codes_may_be_lost = false;
     }
 
     /// Holds every promise against the stores, once nobody is at work any more.
     pub(crate) async fn settle(&self, world: &World) -> Counted {
         let (accounts, sessions, refused_unheard) = {
             let book = self.lock();
-            (book.accounts.clone(), book.sessions.clone(), book.refused_unheard)
+            let mut accounts = book.accounts.clone();
+            for account in accounts.values_mut().filter(|account| account.asked_at <= book.codes_lost_at) {
+                account.promised = 0;
+            }
+            (accounts, book.sessions.clone(), book.refused_unheard)
         };
         let mut figures =
             Counted { promised_sessions: sessions.len(), refused_unheard, ..Counted::default() };
@@ -255,10 +282,11 @@ impl Ledger {
 }
 
 async fn no_key_is_for_ever(world: &World) {
-    let mut redis = world.redis_itself().await;
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
-    for key in keys {
-        let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await.unwrap();
-        assert!(left != -1, "a key without an end in Redis: {key}");
+    for (_, mut redis) in world.redis_servers().await {
+        let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut redis).await.unwrap();
+        for key in keys {
+            let left: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await.unwrap();
+            assert!(left != -1, "a key without an end in Redis: {key}");
+        }
     }
 }

@@ -16,14 +16,16 @@ const MAILERS: &str = "mailers";
 pub(crate) async fn f10_mails_outlive_a_silent_mail_server_and_the_replica_that_had_them(world: Arc<World>) {
     world.mail.set(Mode::BlackHole);
     let people: Vec<_> = (0..world.rounds(30, 200)).map(|_| Person::new(&world)).collect();
-    let mut took = join_all(people.iter().map(async |person| {
-        let began = Instant::now();
-        assert!(person.ask(began + Duration::from_secs(5)).await.is_some(), "no code was promised");
-        began.elapsed()
-    }))
-    .await;
-    took.sort_unstable();
-    let slowest = took[took.len() - 1];
+    let mut slowest = Duration::ZERO;
+    // More at the same moment would wait for each other.
+    for people in people.chunks(30) {
+        let took = join_all(people.iter().map(async |person| {
+            let began = Instant::now();
+            assert!(person.ask(began + Duration::from_secs(5)).await.is_some(), "no code was promised");
+            began.elapsed()
+        }));
+        slowest = took.await.into_iter().fold(slowest, Duration::max);
+    }
     assert!(slowest < Duration::from_secs(1), "asking waited for the mail server: {slowest:?}");
     let in_hand = in_hand(&world).await.len();
     assert!(in_hand > 0, "mails are in somebody's hands");

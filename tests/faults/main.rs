@@ -5,13 +5,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
+mod clocks;
 mod edge;
+mod enumeration;
+mod failover;
+mod forgotten;
+mod full_disk;
+mod handed_over;
 mod imposter;
 mod ledger;
 mod lost;
 mod mail;
 mod mail_server;
 mod mailbox;
+mod outages;
 mod people;
 mod proxy;
 mod races;
@@ -71,7 +78,7 @@ macro_rules! scenarios {
 const SCENARIOS: &[Scenario] = scenarios![
     races::t01_of_two_hundred_wrong_guesses_and_a_right_one_at_most_five_count,
     races::t02_a_right_code_a_hundred_times_at_once_opens_one_session,
-    races::t12_asking_looks_the_same_whether_or_not_there_is_an_account,
+    enumeration::t12_asking_looks_the_same_whoever_has_the_address,
     races::t17_invented_addresses_do_not_get_around_a_limit,
     races::t19_fifty_refreshes_of_one_token_at_once_have_one_successor,
     races::t20_a_sign_out_that_races_refreshes_is_final_on_every_replica,
@@ -80,8 +87,13 @@ const SCENARIOS: &[Scenario] = scenarios![
     edge::t39_what_can_be_read_in_two_ways_gets_one_refusal_and_leaves_nothing_behind,
     stores::f01_without_redis_nobody_signs_in_and_sessions_go_on,
     stores::f02_a_slow_redis_is_an_outage_of_signing_in_alone,
+    forgotten::f03_a_redis_that_forgets_everything_admits_no_sixth_guess,
+    forgotten::f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_database,
+    failover::f04_a_code_that_comes_back_with_a_failover_opens_no_second_session,
+    forgotten::f05_a_redis_that_is_full_takes_no_code_and_forgets_no_count,
     stores::f06_postgresql_killed_while_the_right_code_is_typed_burns_no_code,
     stores::f07_a_slow_postgresql_keeps_nobody_waiting,
+    handed_over::f08_a_postgresql_that_is_read_only_restarted_or_crowded_splits_no_session,
     lost::f09_the_database_commits_and_its_answer_is_lost,
     lost::f09_a_session_is_opened_or_ended_and_the_answer_lost_and_the_person_hears_of_it,
     lost::f09_a_script_runs_in_redis_and_its_answer_is_lost,
@@ -90,8 +102,10 @@ const SCENARIOS: &[Scenario] = scenarios![
     mail_server::f11_a_mail_server_that_says_later_gets_each_mail_later_and_at_most_twice,
     mail_server::f12_a_mailbox_that_refuses_looks_like_any_other_and_is_left_alone_after_two_refusals,
     mail_server::f13_a_mail_server_that_is_not_ours_hears_no_code_and_no_password,
+    clocks::f14_replicas_whose_clocks_are_wrong_say_so_and_decide_over_nothing_by_them,
     restarts::f15_a_rolling_restart_under_load_is_seen_by_nobody,
     restarts::f16_replicas_killed_at_random_break_no_promise,
+    full_disk::f17_a_full_disk_fells_postgresql_and_nothing_that_it_said,
     upgrade::f18_two_rotations_of_the_key_during_a_rolling_restart_refuse_no_good_token,
     upgrade::f21_replicas_serve_stop_and_start_beside_a_database_that_is_a_version_ahead,
     upgrade::f21_three_replicas_that_start_at_once_migrate_once,

@@ -132,9 +132,11 @@ impl Person {
         None
     }
 
-    /// Types a code until it is taken or refused. It may be refused only where it may be old, or may have been taken unheard.
+    /// Types a code until it is taken or refused. It may be refused only where it may be old or lost, or may
+    /// have been taken unheard.
     async fn type_code(&self, code: &str, may_be_old: bool, until: Instant) -> Option<Tokens> {
-        let mut fine = if may_be_old { vec![200, 403] } else { vec![200] };
+        let may_be_gone = may_be_old || self.world.ledger.codes_may_be_lost();
+        let mut fine = if may_be_gone { vec![200, 403] } else { vec![200] };
         while Instant::now() < until {
             match self.wire.verify(&self.email, code, &fine).await {
                 Got::Fine(200, body) => {

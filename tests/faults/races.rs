@@ -1,7 +1,6 @@
-//! T01, T02, T12, T17, T19, T20 over three replicas: what happens at once, counted in the stores afterwards.
+//! T01, T02, T17, T19, T20 over three replicas: what happens at once, counted in the stores afterwards.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -12,7 +11,7 @@ use crate::wire::{Got, Wire, somewhere};
 use crate::world::World;
 
 /// Clients that each have an address of their own and speak to the replicas in turn, with nothing in between.
-fn directly(world: &Arc<World>, clients: usize) -> Vec<Wire> {
+pub(crate) fn directly(world: &Arc<World>, clients: usize) -> Vec<Wire> {
     let ports = world.replicas.iter().map(|replica| replica.port).cycle();
     ports.take(clients).map(|port| Wire::to(world, port, somewhere())).collect()
 }
@@ -56,7 +55,7 @@ pub(crate) async fn t02_a_right_code_a_hundred_times_at_once_opens_one_session(w
 }
 
 /// Sends all guesses at the same moment, and counts the sessions that were answered.
-async fn at_once(world: &Arc<World>, person: &Person, guesses: &[String]) -> i64 {
+pub(crate) async fn at_once(world: &Arc<World>, person: &Person, guesses: &[String]) -> i64 {
     let clients = directly(world, guesses.len());
     let answers = join_all(
         clients
@@ -80,7 +79,7 @@ async fn at_once(world: &Arc<World>, person: &Person, guesses: &[String]) -> i64
 }
 
 /// The sessions of somebody, in the database.
-async fn sessions_of(world: &World, person: &Person) -> i64 {
+pub(crate) async fn sessions_of(world: &World, person: &Person) -> i64 {
     let email = &person.email;
     world
         .count(&format!("auth.sessions s join auth.users u on u.id = s.user_id where u.email = '{email}'"))
@@ -88,7 +87,7 @@ async fn sessions_of(world: &World, person: &Person) -> i64 {
 }
 
 /// The wrong guesses that were admitted so far, over all addresses (src/ports/codes/claim.lua).
-async fn wrong_guesses(world: &World) -> i64 {
+pub(crate) async fn wrong_guesses(world: &World) -> i64 {
     let mut redis = world.redis_itself().await;
     let keys: Vec<String> =
         redis::cmd("KEYS").arg("doorcode:*:wrong:*").query_async(&mut redis).await.unwrap();
@@ -97,52 +96,6 @@ async fn wrong_guesses(world: &World) -> i64 {
         sum += redis::cmd("LLEN").arg(key).query_async::<i64>(&mut redis).await.unwrap();
     }
     sum
-}
-
-pub(crate) async fn t12_asking_looks_the_same_whether_or_not_there_is_an_account(world: Arc<World>) {
-    let known = Person::new(&world);
-    known.sign_in_now().await;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    let mut seen = Vec::new();
-    for email in [known.email.clone(), world.new_address()] {
-        world.ledger.asks(&email);
-        seen.push(Wire::new(&world).sight_of_asking(&email).await);
-    }
-    assert_eq!(seen[0], seen[1]);
-    if world.rounds(0, 1) == 1 {
-        let share = slower_share(&world).await;
-        println!(
-            "  an answer to a known address takes longer than to an unknown one in {share:.3} of all pairs"
-        );
-        assert!((0.46..=0.54).contains(&share), "{share}");
-    }
-}
-
-/// Of a thousand pairs, how often an answer about a known address takes longer than one about an unknown one: the area
-/// under the curve of whoever guesses by the clock, one half if the clock says nothing.
-async fn slower_share(world: &Arc<World>) -> f64 {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    let mut people = Vec::new();
-    for _ in 0..1000 {
-        let person = Person::new(world);
-        person.sign_in_now().await;
-        people.push(person);
-    }
-    for person in &people {
-        for (email, took) in [(person.email.clone(), &mut known), (world.new_address(), &mut unknown)] {
-            let (wire, began) = (Wire::new(world), std::time::Instant::now());
-            world.ledger.asks(&email);
-            assert!(wire.ask(&email).await.ok().is_some());
-            took.push(began.elapsed());
-        }
-    }
-    let pairs = known.iter().flat_map(|one| unknown.iter().map(move |other| (one, other)));
-    let slower = pairs.map(|(one, other)| match one.cmp(other) {
-        std::cmp::Ordering::Less => 0.0,
-        std::cmp::Ordering::Equal => 0.5,
-        std::cmp::Ordering::Greater => 1.0,
-    });
-    slower.sum::<f64>() / 1e6
 }
 
 pub(crate) async fn t17_invented_addresses_do_not_get_around_a_limit(world: Arc<World>) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -55,6 +56,10 @@ pub(crate) struct Replica {
     pub(crate) port: u16,
     settings: Mutex<BTreeMap<String, String>>,
     program: Mutex<Program>,
+    /// How many seconds its clock is ahead.
+    ahead: AtomicI64,
+    /// Where it finds Redis, if that is not where its settings say.
+    elsewhere: std::sync::Mutex<Vec<(String, String)>>,
     process: Mutex<Option<Process>>,
 }
 
@@ -67,6 +72,8 @@ impl Replica {
             port,
             settings: Mutex::new(settings),
             program: Mutex::new(program.clone()),
+            ahead: AtomicI64::new(0),
+            elsewhere: Vec::new().into(),
             process: Mutex::new(None),
         }
     }
@@ -76,9 +83,12 @@ impl Replica {
         let mut process = self.process.lock().await;
         if process.is_none() {
             let program = self.program.lock().await.clone();
-            let mut settings = self.settings().await;
+            let mut settings = [self.settings().await, self.elsewhere.lock().unwrap().clone()].concat();
             settings.retain(|(name, _)| program.knows(name));
-            *process = Some(Process::start_program(&program.path, &settings, folder).await);
+            *process = Some(match self.clock() {
+                0 => Process::start_program(&program.path, &settings, folder).await,
+                ahead => Process::start_with_clock(ahead, &settings, folder).await,
+            });
         }
     }
 
@@ -102,6 +112,20 @@ impl Replica {
         self.process.lock().await.as_ref().map(Process::pid)
     }
 
+    /// From its next start on these settings hold in place of its own.
+    pub(crate) fn set_redis(&self, settings: &[(String, String)]) {
+        *self.elsewhere.lock().unwrap() = settings.to_vec();
+    }
+
+    pub(crate) fn clock(&self) -> i64 {
+        self.ahead.load(Ordering::SeqCst)
+    }
+
+    /// From its next start on its clock is so many seconds ahead.
+    pub(crate) fn set_clock(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::SeqCst);
+    }
+
     /// SIGTERM, as in a new version's roll-out; it has to leave in peace.
     pub(crate) async fn stop(&self) {
         let Some(process) = self.process.lock().await.take() else { return };
@@ -116,6 +140,10 @@ impl Replica {
         if let Some(process) = self.process.lock().await.take() {
             process.kill().await;
         }
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        self.process.lock().await.as_ref().expect("it runs").metrics().await
     }
 
     pub(crate) async fn log(&self) -> String {

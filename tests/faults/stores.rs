@@ -15,7 +15,7 @@ use crate::world::World;
 pub(crate) const PEOPLE: u64 = 8;
 
 /// A store's own time limit, and what a machine with much to do needs on top.
-const SOON: Duration = Duration::from_secs(2);
+pub(crate) const SOON: Duration = Duration::from_secs(2);
 
 pub(crate) async fn f01_without_redis_nobody_signs_in_and_sessions_go_on(world: Arc<World>) {
     let (person, tokens, code) = a_session_and_a_code(&world).await;
@@ -100,12 +100,12 @@ pub(crate) async fn f07_a_slow_postgresql_keeps_nobody_waiting(world: Arc<World>
 }
 
 /// How long a store is away at least.
-fn outage(world: &World) -> Duration {
+pub(crate) fn outage(world: &World) -> Duration {
     Duration::from_secs(world.rounds(5, 60) as u64)
 }
 
 /// Somebody with a session, and a code for another one.
-async fn a_session_and_a_code(world: &Arc<World>) -> (Person, crate::ledger::Tokens, String) {
+pub(crate) async fn a_session_and_a_code(world: &Arc<World>) -> (Person, crate::ledger::Tokens, String) {
     let person = Person::new(world);
     let tokens = person.sign_in_now().await;
     // An address gets a code a second.
@@ -114,7 +114,7 @@ async fn a_session_and_a_code(world: &Arc<World>) -> (Person, crate::ledger::Tok
     (person, tokens, code)
 }
 
-async fn is_turned_away_within(limit: Duration, answer: impl Future<Output = Got>) -> Duration {
+pub(crate) async fn is_turned_away_within(limit: Duration, answer: impl Future<Output = Got>) -> Duration {
     let began = Instant::now();
     let got = answer.await;
     assert!(matches!(got, Got::TurnedAway(_)), "{got:?}");

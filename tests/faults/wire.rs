@@ -10,6 +10,7 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::enumeration::seen;
 use crate::raw::Raw;
 use crate::tally::{Act, Came, Kind};
 use crate::world::World;
@@ -100,14 +101,11 @@ impl Wire {
         self.send(Act::Ask, self.post("/auth/v1/otp", &json!({"email": email})), &[200]).await
     }
 
-    /// Everything that an answer to asking shows, but for what names the moment and the request.
+    /// Everything that an answer to asking shows.
     pub(crate) async fn sight_of_asking(&self, email: &str) -> (BTreeMap<String, HeaderValue>, String) {
         let answer = self.post("/auth/v1/otp", &json!({"email": email})).send().await.unwrap();
         assert_eq!(answer.status(), 200);
-        let own = ["date", "x-request-id"];
-        let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), value.clone()));
-        let headers = headers.filter(|(name, _)| !own.contains(&name.as_str())).collect();
-        (headers, answer.text().await.unwrap())
+        seen(answer).await
     }
 
     pub(crate) async fn verify(&self, email: &str, code: &str, fine: &[u16]) -> Got {

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::process::Child;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use redis::aio::MultiplexedConnection;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use tempfile::TempDir;
@@ -13,10 +14,12 @@ use tokio::task::block_in_place;
 use uuid::Uuid;
 
 use crate::cluster::Cluster;
+use crate::failover::masters;
 use crate::ledger::Ledger;
 use crate::mailbox::Mailbox;
 use crate::own::Own;
 use crate::proxy::{FaultProxy, Mode};
+use crate::redis::OwnRedis;
 use crate::replica::{BALANCER, Balancer, Program, Replica};
 use crate::services::setting;
 use crate::tally::Tally;
@@ -55,7 +58,9 @@ pub(crate) struct World {
     /// Everybody's addresses end with it.
     pub(crate) domain: String,
     long: bool,
-    stores: Stores,
+    pub(crate) stores: Stores,
+    /// The Redis that the replicas use in place of the one here.
+    elsewhere: Mutex<Option<Arc<OwnRedis>>>,
     killed: Mutex<Option<Instant>>,
     pub(crate) folder: TempDir,
 }
@@ -90,6 +95,7 @@ impl World {
             ("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=".to_owned()),
             ("SERVER__TRUSTED_PROXIES", BALANCER.to_owned()),
             ("SERVER__GRACE_SECS", "2".to_owned()),
+            ("SERVER__METRICS_LISTEN", "127.0.0.1:0".to_owned()),
             ("MAIL__TRANSPORT", "smtp".to_owned()),
             ("MAIL__SMTP_HOST", "localhost".to_owned()),
             ("MAIL__SMTP_PORT", mail.port.to_string()),
@@ -107,11 +113,13 @@ impl World {
             ("LIMITS__CLIENT_SENDS_PER_HOUR", "1000".to_owned()),
             ("LIMITS__NETWORK_SENDS_PER_HOUR", "1000".to_owned()),
             ("SITES__READER__MAILS_PER_HOUR", "1000000".to_owned()),
-            // Everybody is at one mail host, and what is typed wrongly here is no attack.
-            ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),
+            ("SITES__MANAGEMENT__MAILS_PER_HOUR", "1000000".to_owned()),
+            // What is typed wrongly here is no attack.
             ("CODES__GUESSES_PER_10MIN", "1000000".to_owned()),
             ("CODES__GUESSES_PER_DAY", "1000000".to_owned()),
             ("KEYS__PUBLISH_AHEAD_SECS", PUBLISH_AHEAD.as_secs().to_string()),
+            // A day's guesses at an address and a few more.
+            ("CODES__WRONG_PER_MONTH", "25".to_owned()),
             ("LOG__FILTER", "warn".to_owned()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value));
@@ -138,6 +146,7 @@ impl World {
             domain,
             long,
             stores,
+            elsewhere: Mutex::new(None),
             killed: Mutex::new(None),
             folder,
         }
@@ -159,49 +168,65 @@ impl World {
             proxy.set(Mode::Pass);
         }
         self.start_redis();
+        self.release_postgres();
         self.start_postgres();
+        self.fill_redis(false).await;
+        if self.elsewhere.lock().unwrap().is_some() {
+            self.use_redis(None).await;
+        }
+        self.database_takes(true, None).await;
+        self.set_clocks([0; 3]).await;
         for replica in &self.replicas {
             replica.start(self.folder.path()).await;
         }
         self.balancer.has_ready(self.replicas.len()).await;
     }
 
-    /// Redis ends in peace, keeping what it has.
-    pub(crate) fn stop_redis(&self) {
-        if let Some(mut redis) = self.stores.redis_process.lock().unwrap().take() {
-            block_in_place(|| {
-                let pid = redis.id().to_string();
-                assert!(std::process::Command::new("kill").arg(pid).status().unwrap().success());
-                redis.wait().unwrap();
-            });
-        }
-    }
-
-    pub(crate) fn start_redis(&self) {
-        let mut redis = self.stores.redis_process.lock().unwrap();
-        if redis.is_none() {
-            *redis = Some(self.stores.redis.start_redis());
-        }
-    }
-
-    /// As if its plug was pulled.
-    pub(crate) fn kill_postgres(&self) {
-        block_in_place(|| self.stores.postgres.kill());
-    }
-
-    /// Starts it, unless it runs.
-    pub(crate) fn start_postgres(&self) {
-        let address = SocketAddr::from(([127, 0, 0, 1], self.stores.postgres.port));
-        block_in_place(|| {
-            if std::net::TcpStream::connect(address).is_err() {
-                self.stores.postgres.start();
-            }
-        });
-    }
-
     pub(crate) async fn kill_replica(&self, which: usize) {
         *self.killed.lock().unwrap() = Some(Instant::now());
         self.replicas[which].kill().await;
+    }
+
+    /// Restarts the replicas whose clocks are not so many seconds ahead.
+    pub(crate) async fn set_clocks(&self, ahead: [i64; 3]) {
+        let replicas = self.replicas.iter().zip(ahead).filter(|(replica, ahead)| replica.clock() != *ahead);
+        join_all(replicas.map(async |(replica, ahead)| {
+            replica.stop().await;
+            replica.set_clock(ahead);
+            replica.start(self.folder.path()).await;
+        }))
+        .await;
+    }
+
+    /// Restarts the replicas with another Redis, or with their own; what was in the one before is lost.
+    pub(crate) async fn use_redis(&self, redis: Option<Arc<OwnRedis>>) {
+        let settings = redis.as_ref().map_or_else(Vec::new, |redis| {
+            let partitions = if redis.masters.len() > 1 { "8" } else { "1" };
+            let settings = [
+                ("REDIS__URL", &*redis.url),
+                ("REDIS__KEY_PREFIX", "t-doorcode"),
+                ("REDIS__PARTITIONS", partitions),
+            ];
+            settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+        });
+        let before = std::mem::replace(&mut *self.elsewhere.lock().unwrap(), redis);
+        join_all(self.replicas.iter().map(async |replica| {
+            replica.stop().await;
+            replica.set_redis(&settings);
+            replica.start(self.folder.path()).await;
+        }))
+        .await;
+        drop(before);
+        self.balancer.has_ready(self.replicas.len()).await;
+    }
+
+    /// Every server of Redis that takes writes, by its port, past the proxy.
+    pub(crate) async fn redis_servers(&self) -> Vec<(u16, MultiplexedConnection)> {
+        let elsewhere = self.elsewhere.lock().unwrap().clone();
+        match elsewhere {
+            Some(redis) => masters(&redis).await,
+            None => vec![(self.stores.redis.port, self.redis_itself().await)],
+        }
     }
 
     /// Whether a request may go without an answer because its replica was killed.
@@ -216,7 +241,7 @@ impl World {
     }
 
     /// A connection to Redis past the proxy.
-    pub(crate) async fn redis_itself(&self) -> redis::aio::MultiplexedConnection {
+    pub(crate) async fn redis_itself(&self) -> MultiplexedConnection {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}/0", self.stores.redis.port)).unwrap();
         client.get_multiplexed_async_connection().await.unwrap()
     }
@@ -228,10 +253,10 @@ impl World {
 }
 
 /// The servers themselves. End with their owner.
-struct Stores {
-    postgres: Cluster,
-    redis: Own,
-    redis_process: Mutex<Option<Child>>,
+pub(crate) struct Stores {
+    pub(crate) postgres: Cluster,
+    pub(crate) redis: Own,
+    pub(crate) redis_process: Mutex<Option<Child>>,
 }
 
 impl Stores {

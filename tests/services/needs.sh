@@ -114,6 +114,18 @@ need_haproxy() {
     export DOORCODE_TEST_HAPROXY
 }
 
+# What gives a program a clock of its own. The library is where its wrapper would look for it, on no path.
+need_faketime() {
+    find_faketime() { find /usr/lib /usr/lib64 /usr/local/lib -name libfaketimeMT.so.1 -print -quit 2>/dev/null; }
+    DOORCODE_TEST_FAKETIME=${DOORCODE_TEST_FAKETIME:-$(find_faketime || true)}
+    if [ -z "$DOORCODE_TEST_FAKETIME" ] && install_packages libfaketime; then
+        DOORCODE_TEST_FAKETIME=$(find_faketime || true)
+    fi
+    [ -n "$DOORCODE_TEST_FAKETIME" ] ||
+        die "libfaketime is missing. Install it (Debian: apt-get install libfaketime) and run this again."
+    export DOORCODE_TEST_FAKETIME
+}
+
 # need_python DIR PINS MODULE: a Python with the packages of the file PINS, among them MODULE. They are kept in DIR from
 # run to run. Sets FOUND_PYTHON, and FOUND_PYTHONPATH where this machine cannot make virtual environments.
 need_python() {

@@ -36,5 +36,10 @@ server_idle_timeout = 3
 log_connections = 0
 log_disconnections = 0
 CONF
+# From 1.21 on it can keep prepared statements, from 1.24 on it does unless it is told not to.
+version=$("${DOORCODE_TEST_PGBOUNCER:?}" --version | sed -n 's/^PgBouncer //p')
+if [ "$(printf '%s\n' 1.21 "$version" | sort -V | head -n 1)" = 1.21 ]; then
+    echo "max_prepared_statements = ${DOORCODE_TEST_PGBOUNCER_STATEMENTS:-0}" >>"$dir/pgbouncer.ini"
+fi
 [ -z "$account" ] || chown -R "$account" "$dir"
-as_account "${DOORCODE_TEST_PGBOUNCER:?}" "$dir/pgbouncer.ini"
+as_account "$DOORCODE_TEST_PGBOUNCER" "$dir/pgbouncer.ini"

@@ -5,6 +5,9 @@
 #   postgres.sh follow DIR PORT PRIMARY    makes a streaming replica of the cluster on port PRIMARY, and starts it
 #   postgres.sh certify DIR CERT KEY       lets the running cluster speak TLS with this certificate
 #   postgres.sh stop DIR [-m immediate]    stops it; DIR stays, so that start continues with the same data
+#   postgres.sh confine DIR MEGABYTES      gives the log of a stopped one (pg_wal) a file system of its own with so much room left
+#   postgres.sh fill DIR | free DIR        takes all that is left of it, or gives it back
+#   postgres.sh release DIR                takes the log of a stopped one back to where it was
 #
 # It listens on 127.0.0.1 only and trusts everybody there; the superuser is `postgres`. PostgreSQL refuses to run
 # as root, so root runs it as `postgres` or `nobody` and gives DIR to that account.
@@ -17,6 +20,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     say "usage: postgres.sh start DIR PORT | follow DIR PORT PRIMARY | certify DIR CERT KEY | stop DIR [-m smart|fast|immediate]"
+    say "       postgres.sh confine DIR MEGABYTES | fill DIR | free DIR | release DIR"
     exit 64
 }
 
@@ -105,7 +109,61 @@ stop() {
     as_account "$bin/pg_ctl" stop -w -s -t 60 -m "$mode" -D "$dir/data"
 }
 
+# The file system is in a mount namespace of its own, which lasts as long as a process in it, and that as long as DIR: nobody
+# else sees it, and nothing of it is left behind.
+confine() {
+    local dir=$1 room keeper how=()
+    dir=$(cd "$dir" && pwd -P)
+    room=$(($(du -sm "$dir/data/pg_wal" | cut -f1) + $2))
+    [ "$(id -u)" -eq 0 ] || how=(--user --map-current-user --keep-caps)
+    # shellcheck disable=SC2016 # the inner shell expands it
+    unshare "${how[@]}" --mount --propagation private sh -c 'while [ -d "$1" ]; do sleep 1; done' keeper "$dir" \
+        </dev/null >/dev/null 2>&1 &
+    keeper=$!
+    until [ "$(cat "/proc/$keeper/comm" 2>/dev/null)" = sh ]; do
+        kill -0 "$keeper" 2>/dev/null ||
+            die "a file system of a test's own needs a mount namespace: run this as root (CAP_SYS_ADMIN), or where ordinary users may make user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)."
+        sleep 0.05
+    done
+    as_account mkdir -p "$dir/room"
+    echo "$keeper" >"$dir/room.pid"
+    # shellcheck disable=SC2016
+    within "$dir" sh -ec '
+        mount -t tmpfs -o "size=$2m" room "$1/room"
+        chown --reference="$1/data/pg_wal" "$1/room"
+        chmod 700 "$1/room"
+        cp -a "$1/data/pg_wal/." "$1/room/"
+        mount --bind "$1/room" "$1/data/pg_wal"' confine "$dir" "$room"
+}
+
+release() {
+    local dir=$1
+    dir=$(cd "$dir" && pwd -P)
+    # shellcheck disable=SC2016
+    within "$dir" sh -ec '
+        umount "$1/data/pg_wal"
+        rm -f "$1/room/ballast"
+        rm -rf "$1"/data/pg_wal/*
+        cp -a "$1/room/." "$1/data/pg_wal/"' release "$dir"
+    kill "$(cat "$dir/room.pid")"
+    rm "$dir/room.pid"
+}
+
+# within DIR COMMAND…: where the cluster sees its files.
+within() {
+    local keeper how=()
+    keeper=$(cat "$1/room.pid")
+    shift
+    [ "$(id -u)" -eq 0 ] || how=(--user --preserve-credentials)
+    nsenter --target "$keeper" "${how[@]}" --mount "$@"
+}
+
 [ $# -ge 2 ] || usage
+# What is confined is started, stopped and filled from inside.
+if [ -f "$2/room.pid" ] && [ "$1" != release ] && [ -z "${DOORCODE_TEST_CONFINED:-}" ]; then
+    within "$2" env DOORCODE_TEST_CONFINED=yes "$here/postgres.sh" "$@"
+    exit
+fi
 bin=${DOORCODE_TEST_PG_BIN:-$(find_postgres || true)}
 [ -n "$bin" ] || die "PostgreSQL 15 or newer is missing. Install it (Debian: apt-get install postgresql)."
 case $1 in
@@ -126,5 +184,16 @@ stop)
     if [ $# -eq 4 ] && [ "$3" = -m ]; then mode=$4; elif [ $# -ne 2 ]; then usage; fi
     stop "$2" "$mode"
     ;;
+confine)
+    [ $# -eq 3 ] || usage
+    confine "$2" "$3"
+    ;;
+fill)
+    # Until there is no room left, which is no failure here.
+    # shellcheck disable=SC2016
+    as_account sh -c 'cat /dev/zero >"$1"' fill "$2/room/ballast" 2>/dev/null || true
+    ;;
+free) as_account rm -f "$2/room/ballast" ;;
+release) release "$2" ;;
 *) usage ;;
 esac

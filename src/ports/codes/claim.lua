@@ -9,13 +9,11 @@
 --       10 wrong guesses of all addresses in ten minutes   11 in a day   12 '1': the device is known
 --       13 id of the event that they are too many   and those of audit.lua
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local client, network = tonumber(ARGV[8]), tonumber(ARGV[9])
 local all_in_ten_minutes, all_in_day = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 if client > 0 then
-    local wait = math.max(wait_of(KEYS[4], client, ten_minutes, now), wait_of(KEYS[5], network, hour, now))
+    local wait = math.max(wait_of(KEYS[4], client, ten_minutes), wait_of(KEYS[5], network, hour))
     if wait > 0 then
         return {'client', tostring(wait)}
     end
@@ -24,10 +22,10 @@ end
 local function refuse(word, reason)
     -- What is told counts for the client: one answer once, however many looks it takes.
     if client > 0 and ARGV[#ARGV - 2] ~= '' then
-        count(KEYS[4], client, ten_minutes, now)
-        count(KEYS[5], network, hour, now)
+        count(KEYS[4], client, ten_minutes)
+        count(KEYS[5], network, hour)
     end
-    note(now, 'code_refused', reason)
+    note('code_refused', reason)
     return {word}
 end
 
@@ -41,7 +39,7 @@ if not id then
 end
 -- Somebody who proved the code is opening the session right now. Nothing is compared, so nothing is counted.
 if redis.call('EXISTS', KEYS[3]) == 1 then
-    note(now, 'code_refused', 'in_use')
+    note('code_refused', 'in_use')
     return {'leased'}
 end
 
@@ -56,14 +54,14 @@ else
     end
     if kind == 'short' then
         -- The address has used up its wrong guesses: short codes, this one too, no longer count as proof.
-        if wait_of(KEYS[2], tonumber(ARGV[4]), day, now) > 0 or redis.call('EXISTS', KEYS[8]) == 1 then
+        if wait_of(KEYS[2], tonumber(ARGV[4]), day) > 0 or redis.call('EXISTS', KEYS[8]) == 1 then
             return refuse('wrong', 'guesses_spent')
         end
-        if ARGV[12] ~= '1' and is_tripped(KEYS[6], all_in_ten_minutes, all_in_day, now) then
+        if ARGV[12] ~= '1' and is_tripped(KEYS[6], all_in_ten_minutes, all_in_day) then
             return refuse('wrong', 'tripped')
         end
     end
-    local tries = redis.call('HINCRBY', KEYS[1], 'tries', 1)
+    local tries = redis.call('HINCRBY', KEYS[1], 'tries', '1')
     if ARGV[2] ~= mac then
         if tries >= tonumber(ARGV[3]) then
             redis.call('DEL', KEYS[1])
@@ -71,20 +69,20 @@ else
         if kind ~= 'short' then
             return refuse('wrong', 'wrong_long')
         end
-        count(KEYS[2], tonumber(ARGV[4]), day, now)
-        count(KEYS[6], math.max(all_in_ten_minutes, all_in_day), day, now)
+        count(KEYS[2], tonumber(ARGV[4]), day)
+        count(KEYS[6], math.max(all_in_ten_minutes, all_in_day), day)
         if redis.call('EXISTS', KEYS[1]) == 1 then
-            redis.call('HSET', KEYS[1], 'wrong_at', (wrong_at and wrong_at .. ' ' or '') .. now)
+            redis.call('HSET', KEYS[1], 'wrong_at', (wrong_at and wrong_at .. ' ' or '') .. text(now))
         end
-        if is_tripped(KEYS[6], all_in_ten_minutes, all_in_day, now)
-            and redis.call('SET', KEYS[7], '1', 'NX', 'PX', ten_minutes) then
-            tell(ARGV[13], '{}', now, 'guessing_tripped', '')
+        if is_tripped(KEYS[6], all_in_ten_minutes, all_in_day)
+            and redis.call('SET', KEYS[7], '1', 'NX', 'PX', text(ten_minutes)) then
+            tell(ARGV[13], '{}', 'guessing_tripped', '')
         end
         return refuse('wrong', ARGV[12] == '1' and 'wrong_known' or 'wrong')
     end
     -- They were typing errors of whoever has the code now, and no attack on anybody.
     for at in string.gmatch(wrong_at or '', '%d+') do
-        redis.call('LREM', KEYS[6], -1, at)
+        redis.call('LREM', KEYS[6], '-1', at)
     end
 end
 redis.call('SET', KEYS[3], ARGV[6], 'PX', ARGV[5])

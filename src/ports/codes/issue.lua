@@ -17,8 +17,7 @@
 --       23 mail job with the long code
 --       and those of audit.lua
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local of_site, of_host, cools_down, is_spent = unpack(redis.call('MGET', KEYS[5], KEYS[6], KEYS[10], KEYS[12]))
 local reserve = tonumber(ARGV[14])
 local is_known = reserve > 0
 
@@ -26,7 +25,7 @@ local context = ARGV[21]
 if ARGV[1] == 'replacement' then
     context = redis.call('HGET', KEYS[1], 'context')
     if not context then
-        note(now, 'code_not_waiting', '')
+        note('code_not_waiting', '')
         return {'nothing', 0}
     end
 end
@@ -36,22 +35,22 @@ if ARGV[1] ~= 'counted' then
     local counts_client = ARGV[9] ~= '0'
     if counts_client then
         local wait = math.max(
-            wait_of(KEYS[7], tonumber(ARGV[9]), ten_minutes, now),
-            wait_of(KEYS[7], client, hour, now),
-            wait_of(KEYS[8], network, hour, now))
+            wait_of(KEYS[7], tonumber(ARGV[9]), ten_minutes),
+            wait_of(KEYS[7], client, hour),
+            wait_of(KEYS[8], network, hour))
         if wait > 0 then
             return {'client', wait}
         end
     end
     -- Its owner did not ask for the mails of before.
-    if not is_known and redis.call('EXISTS', KEYS[10]) == 1 then
-        note(now, 'code_limited', 'cooling')
+    if not is_known and cools_down then
+        note('code_limited', 'cooling')
         return {'cooling', math.max(redis.call('PTTL', KEYS[10]), 1000)}
     end
 
     local in_hour, in_day, first_in_hour, first_in_day = 0, 0, nil, nil
     local wait, from_reserve = 0, false
-    for _, entry in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
+    for _, entry in ipairs(redis.call('LRANGE', KEYS[2], '0', '-1')) do
         local at, what = string.match(entry, '^(%d+):(.*)$')
         at = tonumber(at)
         if at > now - day then
@@ -76,33 +75,33 @@ if ARGV[1] ~= 'counted' then
     if wait > 0 and is_known then
         from_reserve = true
         wait = math.max(
-            wait_of(KEYS[11], 1, tonumber(ARGV[3]), now),
-            wait_of(KEYS[11], reserve, hour, now))
+            wait_of(KEYS[11], 1, tonumber(ARGV[3])),
+            wait_of(KEYS[11], reserve, hour))
     end
     if wait > 0 then
-        note(now, 'code_limited', 'address')
+        note('code_limited', 'address')
         return {'too_soon', wait}
     end
-    for place, name in ipairs({'site', 'host'}) do
-        local budget = KEYS[4 + place]
-        if tonumber(redis.call('GET', budget) or '0') >= tonumber(ARGV[6 + place]) then
-            note(now, 'code_limited', name)
-            return {name .. '_budget', math.max(redis.call('PTTL', budget), 1000)}
+    for place, sent in ipairs({of_site, of_host}) do
+        if tonumber(sent or '0') >= tonumber(ARGV[6 + place]) then
+            local name = place == 1 and 'site' or 'host'
+            note('code_limited', name)
+            return {name .. '_budget', math.max(redis.call('PTTL', KEYS[4 + place]), 1000)}
         end
     end
 
     if from_reserve then
-        count(KEYS[11], reserve, hour, now)
+        count(KEYS[11], reserve, hour)
     else
-        count(KEYS[2], tonumber(ARGV[5]), day, now .. ':' .. ARGV[2])
+        count(KEYS[2], tonumber(ARGV[5]), day, text(now) .. ':' .. ARGV[2])
     end
     if counts_client then
-        count(KEYS[7], client, hour, now)
-        count(KEYS[8], network, hour, now)
+        count(KEYS[7], client, hour)
+        count(KEYS[8], network, hour)
     end
     for _, budget in ipairs({KEYS[5], KEYS[6]}) do
         if redis.call('INCR', budget) == 1 then
-            redis.call('PEXPIRE', budget, hour)
+            redis.call('PEXPIRE', budget, text(hour))
         end
     end
 
@@ -111,18 +110,18 @@ if ARGV[1] ~= 'counted' then
     end
 end
 
-local long = wait_of(KEYS[3], tonumber(ARGV[6]), day, now) > 0
-    or redis.call('EXISTS', KEYS[12]) == 1
-    or not is_known and is_tripped(KEYS[9], tonumber(ARGV[12]), tonumber(ARGV[13]), now)
+local long = wait_of(KEYS[3], tonumber(ARGV[6]), day) > 0
+    or is_spent
+    or not is_known and is_tripped(KEYS[9], tonumber(ARGV[12]), tonumber(ARGV[13]))
 
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1],
     'id', ARGV[16], 'kind', long and 'long' or 'short', 'mac', long and ARGV[18] or ARGV[17],
-    'link', ARGV[19], 'stop', ARGV[20], 'context', context, 'tries', 0)
+    'link', ARGV[19], 'stop', ARGV[20], 'context', context, 'tries', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[15])
 
 redis.call('XADD', KEYS[4], '*', 'job', long and ARGV[23] or ARGV[22])
 -- The newest job dies with its code, so the queue may go a little later.
-redis.call('PEXPIRE', KEYS[4], 2 * tonumber(ARGV[15]))
-note(now, 'code_asked', long and 'long' or 'short')
+redis.call('PEXPIRE', KEYS[4], text(2 * tonumber(ARGV[15])))
+note('code_asked', long and 'long' or 'short')
 return {long and 'long' or 'short', 0}

@@ -5,8 +5,7 @@
 --       5 'short', or 'none': no code fits it   6 hash of the short code   and those of audit.lua
 
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'id', ARGV[1], 'kind', ARGV[5], 'mac', ARGV[6], 'link', ARGV[2], 'context', ARGV[3], 'tries', 0)
+redis.call('HSET', KEYS[1], 'id', ARGV[1], 'kind', ARGV[5], 'mac', ARGV[6], 'link', ARGV[2], 'context', ARGV[3], 'tries', '0')
 redis.call('PEXPIRE', KEYS[1], ARGV[4])
-local clock = redis.call('TIME')
-note(clock[1] * 1000 + math.floor(clock[2] / 1000), 'link_confirmed', '')
+note('link_confirmed', '')
 return 1

@@ -11,6 +11,8 @@ mod redis;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 pub use self::asked::{
     Claim, ClaimCode, ClaimEnd, Claimed, CountSend, Issue, IssueCode, Issued, KeepProof, MAIL_LEASE, Proof,
     QueueLook, QueueStanding, QueuedMail, StopCode,
@@ -314,11 +316,11 @@ impl Codes {
         }
     }
 
-    /// Whether the store answers.
-    pub async fn check(&self) -> Result<(), PortError> {
+    /// Whether the store answers; what time it has, if its clock is not ours.
+    pub async fn check(&self) -> Result<Option<DateTime<Utc>>, PortError> {
         match self {
-            Self::Memory(_) => Ok(()),
-            Self::Redis(store) => store.check().await,
+            Self::Memory(_) => Ok(None),
+            Self::Redis(store) => store.check().await.map(Some),
         }
     }
 }

@@ -8,6 +8,7 @@ mod address;
 mod breaker;
 mod connection;
 mod events;
+mod failure;
 mod guesses;
 mod queue;
 mod standing;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use self::address::RedisAddress;
 use self::connection::{At, Connections};
+use self::failure::store_error;
 use super::{
     Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
     KeepProof, NetworkLimits, Proof, StopCode, Witness,
@@ -34,19 +36,21 @@ use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, Slot};
 use crate::ports::{Dependency, PortError};
 use crate::telemetry::{StoreCall, StoreCounts, traces};
 
-static ISSUE: LazyLock<Script> =
-    LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("issue.lua"))));
-static KEEP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("keep.lua")));
-static CLAIM: LazyLock<Script> =
-    LazyLock::new(|| with_note(concat!(include_str!("windows.lua"), include_str!("claim.lua"))));
-static STOP: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("stop.lua")));
-static TRIPPED: LazyLock<Script> =
-    LazyLock::new(|| Script::new(concat!(include_str!("windows.lua"), include_str!("tripped.lua"))));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| with_note(include_str!("release.lua")));
+static ISSUE: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, NOTE, include_str!("issue.lua")]));
+static KEEP: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("keep.lua")]));
+static CLAIM: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, NOTE, include_str!("claim.lua")]));
+static STOP: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("stop.lua")]));
+static TRIPPED: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, include_str!("tripped.lua")]));
+static RELEASE: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("release.lua")]));
 
-/// A script that puts on record what it does.
-fn with_note(script: &str) -> Script {
-    Script::new(&[events::NOTE, script].concat())
+/// In front of every script that asks about limits.
+const WINDOWS: &str = include_str!("windows.lua");
+/// In front of every script that has something to tell.
+const NOTE: &str = include_str!("audit.lua");
+
+/// A script, with what it uses in front of it.
+fn script(parts: &[&str]) -> Script {
+    Script::new(&[include_str!("clock.lua"), &parts.concat()].concat())
 }
 
 /// How to reach Redis and how long to wait for it.
@@ -434,15 +438,4 @@ fn unexpected(error: impl std::error::Error + Send + Sync + 'static) -> PortErro
 
 fn unknown_word(word: &str) -> PortError {
     PortError::unexpected(Dependency::CodeStore, format!("unknown answer {word:?}"))
-}
-
-fn store_error(error: RedisError) -> PortError {
-    // What the server itself refuses by a mistake of ours is not an outage; everything else is, an out-of-memory
-    // refusal, a loading or read-only server, and a script that another node than this was given included.
-    let ours = matches!(error.code(), Some("ERR" | "WRONGTYPE" | "NOPERM" | "CROSSSLOT"));
-    if ours {
-        PortError::unexpected(Dependency::CodeStore, error)
-    } else {
-        PortError::unavailable(Dependency::CodeStore, error)
-    }
 }

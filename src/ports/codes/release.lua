@@ -9,12 +9,11 @@ if redis.call('HGET', KEYS[1], 'id') == ARGV[2] then
     if ARGV[1] == 'spent' then
         redis.call('DEL', KEYS[1])
     elseif ARGV[4] == '1' then
-        redis.call('HINCRBY', KEYS[1], 'tries', -1)
+        redis.call('HINCRBY', KEYS[1], 'tries', '-1')
     end
 end
 if redis.call('GET', KEYS[2]) == ARGV[3] then
     redis.call('DEL', KEYS[2])
 end
-local clock = redis.call('TIME')
-note(clock[1] * 1000 + math.floor(clock[2] / 1000), 'proof_refused', ARGV[5])
+note('proof_refused', ARGV[5])
 return 1

@@ -4,14 +4,12 @@
 -- ARGV  1 for each address, as JSON: times of the first, times of the second, how long the third holds in ms
 --       2 wrong guesses a day   3 those of known devices
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local day = 86400000
 
 for place, kept in ipairs(cjson.decode(ARGV[1])) do
     for kind = 1, 2 do
         local key, seen, times = KEYS[3 * place - 3 + kind], {}, {}
-        for _, list in ipairs({kept[kind], redis.call('LRANGE', key, 0, -1)}) do
+        for _, list in ipairs({kept[kind], redis.call('LRANGE', key, '0', '-1')}) do
             for _, at in ipairs(list) do
                 if not seen[at] and tonumber(at) > now - day then
                     seen[at] = true
@@ -25,8 +23,8 @@ for place, kept in ipairs(cjson.decode(ARGV[1])) do
             for _, at in ipairs(times) do
                 redis.call('RPUSH', key, at)
             end
-            redis.call('LTRIM', key, -tonumber(ARGV[1 + kind]), -1)
-            redis.call('PEXPIRE', key, day)
+            redis.call('LTRIM', key, '-' .. ARGV[1 + kind], '-1')
+            redis.call('PEXPIRE', key, text(day))
         end
     end
     if tonumber(kept[3]) > 0 then

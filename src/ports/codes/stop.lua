@@ -8,6 +8,5 @@ if redis.call('HGET', KEYS[1], 'stop') ~= ARGV[1] then
 end
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
-local clock = redis.call('TIME')
-note(clock[1] * 1000 + math.floor(clock[2] / 1000), 'code_disowned', '')
+note('code_disowned', '')
 return 1

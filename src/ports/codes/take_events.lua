@@ -17,11 +17,9 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 
 -- That events were lost is an event itself, as soon as there is room for one.
 if dropped and redis.call('XLEN', KEYS[2]) < tonumber(ARGV[5]) then
-    local clock = redis.call('TIME')
-    local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-    redis.call('XADD', KEYS[2], '*', 'id', ARGV[4], 'at', now, 'action', 'audit_events_dropped', 'outcome', dropped,
+    redis.call('XADD', KEYS[2], '*', 'id', ARGV[4], 'at', text(now), 'action', 'audit_events_dropped', 'outcome', dropped,
         'about', '{}')
-    redis.call('PEXPIRE', KEYS[2], 604800000)
+    redis.call('PEXPIRE', KEYS[2], '604800000')
     redis.call('DEL', KEYS[3])
 end
 return redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[3])

@@ -3,6 +3,4 @@
 -- KEYS  1 wrong guesses of all addresses (list)
 -- ARGV  1 in ten minutes   2 in a day
 
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-return is_tripped(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), now)
+return is_tripped(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]))

@@ -2,6 +2,7 @@
 //!
 //! Runs under the role that owns the tables, which is not the one the server logs in with.
 
+use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
@@ -224,12 +225,13 @@ fn quoted_literal(text: &str) -> String {
 }
 
 /// See [`Db::check`].
-pub(super) async fn check_schema(db: &Db) -> Result<(), PortError> {
+pub(super) async fn check_schema(db: &Db) -> Result<DateTime<Utc>, PortError> {
     let wanted: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
-    let applied = db
+    let found = db
         .run(|sql| {
-            let statement = sqlx::query_scalar!(
-                r#"select count(*) as "applied!" from auth.schema_migrations where success and version = any($1)"#,
+            let statement = sqlx::query!(
+                r#"select count(*) as "applied!", clock_timestamp() as "now!"
+                     from auth.schema_migrations where success and version = any($1)"#,
                 &wanted,
             );
             Box::pin(statement.fetch_one(sql))
@@ -241,9 +243,9 @@ pub(super) async fn check_schema(db: &Db) -> Result<(), PortError> {
             format!("{count} migrations are missing in the database: run `doorcode migrate`"),
         )
     };
-    match applied {
-        Ok(applied) => match wanted.len().saturating_sub(usize::try_from(applied).unwrap_or(0)) {
-            0 => Ok(()),
+    match found {
+        Ok(found) => match wanted.len().saturating_sub(usize::try_from(found.applied).unwrap_or(0)) {
+            0 => Ok(found.now),
             behind => Err(missing(behind)),
         },
         // An unknown table or schema: nothing was ever migrated here.

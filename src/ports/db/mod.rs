@@ -43,6 +43,7 @@ use std::pin::Pin;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tracing::Instrument as _;
@@ -147,11 +148,11 @@ impl Db {
         Ok(Self { pool: Pool::new(pool, limits, counts.clone()), replica: None, deadline, counts })
     }
 
-    /// Whether PostgreSQL answers and its schema is the one this server was built with.
+    /// Whether PostgreSQL answers and its schema is the one this server was built with; what time it has.
     ///
     /// # Errors
     /// [`PortError`] if it does not answer, or if a migration is missing.
-    pub async fn check(&self) -> Result<(), PortError> {
+    pub async fn check(&self) -> Result<DateTime<Utc>, PortError> {
         migrate::check_schema(self).await
     }
 

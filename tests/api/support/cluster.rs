@@ -8,7 +8,7 @@ use super::services::setting;
 use super::shipped::free_port;
 
 pub(crate) struct Cluster {
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     pub(crate) port: u16,
 }
 
@@ -63,7 +63,8 @@ impl Cluster {
         ]
     }
 
-    fn control(&self, act: &str, arguments: &[&str]) {
+    /// Has `tests/services/postgres.sh` do something.
+    pub(crate) fn control(&self, act: &str, arguments: &[&str]) {
         let done = Command::new(setting("DOORCODE_TEST_POSTGRES_CTL"))
             .arg(act)
             .arg(self.folder.path().join("cluster"))

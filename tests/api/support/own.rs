@@ -7,7 +7,7 @@ use super::shipped::free_port;
 
 /// Where it keeps its data and listens.
 pub(crate) struct Own {
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     pub(crate) port: u16,
 }
 
@@ -21,6 +21,8 @@ impl Own {
         let port = self.port.to_string();
         Command::new(setting("DOORCODE_TEST_REDIS_SERVER"))
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
+            // What it has is kept when it ends in peace; meanwhile it waits for no disk that others are writing to.
+            .args(["--appendfsync", "no"])
             .arg("--dir")
             .arg(self.folder.path())
             .stdout(Stdio::null())

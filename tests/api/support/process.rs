@@ -122,15 +122,30 @@ impl Process {
 
     /// The same with another build of the server.
     pub(crate) async fn start_program(program: &Path, settings: &[(String, String)], folder: &Path) -> Self {
-        Self::launch(program, settings, folder, true).await
+        Self::launch(program, settings, &[], folder, true).await
+    }
+
+    /// Starts a server whose clock is so many seconds ahead of everybody's, or behind.
+    pub(crate) async fn start_with_clock(ahead: i64, settings: &[(String, String)], folder: &Path) -> Self {
+        let library = super::services::setting("DOORCODE_TEST_FAKETIME");
+        let off = format!("{ahead:+}s");
+        let variables =
+            [("LD_PRELOAD", &*library), ("FAKETIME", &*off), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        Self::launch(Path::new(PRESENT), settings, &variables, folder, true).await
     }
 
     /// Starts a server whose log nobody reads: after some 64 KiB its standard error takes no more.
     pub(crate) async fn start_with_stuck_log(settings: &[(String, String)], folder: &Path) -> Self {
-        Self::launch(Path::new(PRESENT), settings, folder, false).await
+        Self::launch(Path::new(PRESENT), settings, &[], folder, false).await
     }
 
-    async fn launch(program: &Path, settings: &[(String, String)], folder: &Path, reads_log: bool) -> Self {
+    async fn launch(
+        program: &Path,
+        settings: &[(String, String)],
+        variables: &[(&str, &str)],
+        folder: &Path,
+        reads_log: bool,
+    ) -> Self {
         let common = [
             ("SERVER__LISTEN", "127.0.0.1:0"),
             ("SERVER__DRAIN_SECS", "5"),
@@ -139,6 +154,7 @@ impl Process {
         let common = common.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings: Vec<_> = common.into_iter().chain(settings.iter().cloned()).collect();
         let mut child = command_of(program, &["serve"], &settings, folder)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -20,7 +20,16 @@ pub(crate) fn setting(name: &str) -> String {
 
 /// Whether the servers of this run have PgBouncer between them and PostgreSQL.
 pub(crate) fn is_behind_pgbouncer() -> bool {
-    std::env::var_os("DOORCODE_TEST_BEHIND_PGBOUNCER").is_some()
+    pooler() != "none"
+}
+
+/// What it is for them, as `database.pooler` says.
+fn pooler() -> &'static str {
+    match std::env::var_os("DOORCODE_TEST_BEHIND_PGBOUNCER") {
+        None => "none",
+        Some(mode) if mode == "prepared" => "pgbouncer_prepared",
+        Some(_) => "pgbouncer",
+    }
 }
 
 /// A database and a Redis prefix of one test's own.
@@ -71,7 +80,7 @@ impl Services {
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
         [
             ("DATABASE__URL", self.server_url()),
-            ("DATABASE__POOLER", if is_behind_pgbouncer() { "pgbouncer" } else { "none" }.to_owned()),
+            ("DATABASE__POOLER", pooler().to_owned()),
             ("DATABASE__OWNER_URL", owner_url(&self.name)),
             ("DATABASE__POOL_SIZE", "4".to_owned()),
             ("REDIS__URL", self.redis_url.clone()),

@@ -7,6 +7,7 @@
 mod source;
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ use crate::telemetry::StoreCounts;
 const FOLLOWS: u32 = 4;
 /// Until a slot that is on the move may have arrived.
 const ON_THE_MOVE: Duration = Duration::from_millis(20);
+/// A deadline that is seen so much too late was missed by us. The clock of deadlines counts in milliseconds.
+const STALLED: Duration = Duration::from_millis(10);
 
 /// All connections of a server.
 #[derive(Clone)]
@@ -197,14 +200,15 @@ impl At {
         let outcome = async {
             let (number, wire) = match self.connections.ready() {
                 Some(ready) => ready,
-                None => tokio::time::timeout(inner.timeout, self.connections.wire())
+                None => within(inner.timeout, self.connections.wire())
                     .await
-                    .unwrap_or_else(|_| Err(too_late()))?,
+                    .unwrap_or_else(|| Err(too_late("no connection in time")))?,
             };
             let is_node = matches!(wire, Wire::Node(_));
             used = Some((number, is_node));
             let route = Route::with_key(key_of(self.partition), SlotAddr::Master);
-            tokio::time::timeout(inner.timeout, send(wire, route)).await.unwrap_or_else(|_| Err(too_late()))
+            let answer = within(inner.timeout, send(wire, route)).await;
+            answer.unwrap_or_else(|| Err(too_late("no answer in time")))
         };
         let outcome = outcome.await;
         match &outcome {
@@ -311,10 +315,46 @@ fn is_answer(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType)
 }
 
-fn too_late() -> RedisError {
-    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
+/// What comes within a time, in which this process was not itself kept from running: when it wakes up after its deadline,
+/// the answer may have come long ago and wait to be read.
+async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    let (began, mut answer) = (Instant::now(), pin!(answer));
+    if let Ok(came) = tokio::time::timeout(limit, &mut answer).await {
+        return Some(came);
+    }
+    let late = began.elapsed().saturating_sub(limit);
+    if late < STALLED {
+        return None;
+    }
+    tokio::time::timeout(late.min(limit), answer).await.ok()
+}
+
+fn too_late(what: &'static str) -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, what).into()
 }
 
 fn not_connected() -> RedisError {
     std::io::Error::from(std::io::ErrorKind::NotConnected).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn time_in_which_this_process_did_not_run_is_not_held_against_redis() {
+        let limit = Duration::from_millis(50);
+        let answer = async {
+            // As a machine does that gives its processors to others.
+            std::thread::sleep(3 * limit);
+            tokio::time::sleep(limit / 5).await;
+            "an answer"
+        };
+        assert_eq!(within(limit, answer).await, Some("an answer"));
+    }
+
+    #[tokio::test]
+    async fn silence_is_no_answer() {
+        assert_eq!(within(Duration::from_millis(30), std::future::pending::<()>()).await, None);
+    }
 }

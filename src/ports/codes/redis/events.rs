@@ -11,16 +11,14 @@ use redis::{AsyncCommands, Script, ScriptInvocation};
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-use super::{RedisCodes, millis};
+use super::{RedisCodes, millis, script};
 use crate::domain::{AuditAction, AuditEvent, Slot};
 use crate::ports::PortError;
 use crate::ports::codes::events::About;
 use crate::ports::codes::{WaitingEvents, Witness};
 use crate::telemetry::StoreCall;
 
-/// In front of every script that has something to tell.
-pub(super) const NOTE: &str = include_str!("../audit.lua");
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../take_events.lua")));
+static TAKE: LazyLock<Script> = LazyLock::new(|| script(&[include_str!("../take_events.lua")]));
 
 /// For how long others leave the events to the replica that took some last.
 const LEASE: Duration = Duration::from_secs(3);

@@ -6,12 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use redis::{AsyncCommands, ExistenceCheck, Script, SetExpiry, SetOptions};
 
-use super::{RedisCodes, millis, unexpected};
+use super::{RedisCodes, millis, script, unexpected};
 use crate::domain::{RememberedGuesses, SpentAddress};
 use crate::ports::PortError;
 use crate::telemetry::StoreCall;
 
-static RESTORE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../restore.lua")));
+static RESTORE: LazyLock<Script> = LazyLock::new(|| script(&[include_str!("../restore.lua")]));
 
 /// How long a replica has for bringing them back before another tries.
 const AT_WORK: Duration = Duration::from_secs(60);

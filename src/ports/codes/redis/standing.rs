@@ -1,8 +1,9 @@
 //! What is asked of Redis itself: whether it answers, and whether it keeps what it is given.
 
+use chrono::{DateTime, Utc};
 use redis::AsyncCommands;
 
-use super::{RedisCodes, store_error};
+use super::{RedisCodes, store_error, unknown_word};
 use crate::ports::PortError;
 use crate::telemetry::StoreCall;
 
@@ -14,13 +15,17 @@ impl RedisCodes {
         self.connections.connected().await.map_err(store_error)
     }
 
-    pub(in crate::ports::codes) async fn check(&self) -> Result<(), PortError> {
+    pub(in crate::ports::codes) async fn check(&self) -> Result<DateTime<Utc>, PortError> {
         for partition in 0..self.connections.parts() {
             // About a key, and no PING: in a cluster only the master that has its slot can answer.
             let key = self.partition_key(partition, "check");
             self.timed(StoreCall::Ping, self.connections.at(partition).exists::<_, ()>(key)).await?;
         }
-        Ok(())
+        let mut connection = self.connections.at(0);
+        let time = redis::cmd("TIME");
+        let (seconds, micros) =
+            self.timed(StoreCall::Ping, time.query_async::<(i64, u32)>(&mut connection)).await?;
+        DateTime::from_timestamp(seconds, micros.saturating_mul(1000)).ok_or_else(|| unknown_word("TIME"))
     }
 
     pub(in crate::ports::codes) async fn eviction(&self) -> Result<Option<String>, PortError> {

@@ -106,7 +106,9 @@ impl Source {
                 }
             }
         };
-        tokio::time::timeout(FIND, found).await.unwrap_or_else(|_| Err(too_late()))
+        tokio::time::timeout(FIND, found)
+            .await
+            .unwrap_or_else(|_| Err(too_late("no server was found in time")))
     }
 
     /// A connection to the node that has a key, for calls whose answers may take `answer`.
@@ -131,7 +133,9 @@ impl Source {
             };
             client.get_multiplexed_async_connection_with_config(&config).await
         };
-        tokio::time::timeout(FIND, found).await.unwrap_or_else(|_| Err(too_late()))
+        tokio::time::timeout(FIND, found)
+            .await
+            .unwrap_or_else(|_| Err(too_late("no server was found in time")))
     }
 
     /// The one server that takes writes.

@@ -1,0 +1,78 @@
+//! F17: the disk of PostgreSQL is full, and it falls over it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::people::{Crowd, Person, after};
+use crate::stores::{PEOPLE, SOON, a_session_and_a_code, is_turned_away_within};
+use crate::world::World;
+
+/// Megabytes that the log of writes may have: two of its files.
+const ROOM: &str = "32";
+/// How long PostgreSQL may take to fall, or to be back.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) async fn f17_a_full_disk_fells_postgresql_and_nothing_that_it_said(world: Arc<World>) {
+    // Little room, so that it is soon used up; what is over is thrown away.
+    for setting in ["min_wal_size = '32MB'", "max_wal_size = '48MB'"] {
+        sql(&world, &format!("alter system set {setting}")).await.unwrap();
+    }
+    sql(&world, "select pg_reload_conf()").await.unwrap();
+    for _ in 0..2 {
+        sql(&world, "select pg_switch_wal()").await.unwrap();
+        sql(&world, "checkpoint").await.unwrap();
+    }
+    world.confine_postgres(ROOM);
+    let crowd = Crowd::come(&world, PEOPLE, 17);
+    for _ in 0..world.rounds(1, 10) {
+        let (person, tokens, code) = a_session_and_a_code(&world).await;
+        let fallen = world.fallen_for_want_of_room();
+        let began = Instant::now();
+        world.fill_postgres(true);
+        // Each takes a new file of the log, until there is no room for one.
+        let fills = "select pg_logical_emit_message(false, 'fills', 'it'), pg_switch_wal()";
+        until("PostgreSQL falls", async || sql(&world, fills).await.is_err()).await;
+        println!("  fell after {:.1?}", began.elapsed());
+        let lasts = tokio::time::sleep(Duration::from_secs(world.rounds(2, 20) as u64));
+        for _ in 0..2 {
+            world.ledger.verified_unheard(&person.email);
+            is_turned_away_within(2 * SOON, person.wire.verify(&person.email, &code, &[])).await;
+        }
+        world.ledger.refreshed_unheard(&tokens);
+        is_turned_away_within(2 * SOON, person.wire.refresh(&tokens.refresh, &[])).await;
+        lasts.await;
+        assert!(world.fallen_for_want_of_room() > fallen, "it had room");
+        let began = Instant::now();
+        world.fill_postgres(false);
+        until("PostgreSQL is back", async || {
+            world.start_postgres();
+            sql(&world, "select 1").await.is_ok()
+        })
+        .await;
+        println!("  started again within {:.1?}", began.elapsed());
+        let again = person.type_code_until_taken(&code).await;
+        assert_ne!(again.session, tokens.session);
+        person.refresh(&tokens).await.unwrap();
+        Person::new(&world).sign_in_now().await;
+    }
+    after(&world, crowd).await;
+    for setting in ["min_wal_size", "max_wal_size"] {
+        sql(&world, &format!("alter system reset {setting}")).await.unwrap();
+    }
+    world.release_postgres();
+}
+
+async fn sql(world: &World, statement: &str) -> sqlx::Result<()> {
+    let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()));
+    // The pool would wait for PostgreSQL for half a minute.
+    let done = tokio::time::timeout(SOON, statement.execute(&world.sql)).await;
+    done.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(drop)
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
