@@ -1,6 +1,7 @@
 //! What the server tells about itself: its log, its metrics, its traces. None of them knows a person.
 
 mod afresh;
+mod causes;
 mod counts;
 mod labels;
 mod log;
@@ -14,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
 use self::afresh::Afresh;
+pub(crate) use self::causes::causes;
 pub use self::counts::{
     CodeCounts, DbCounts, HttpCounts, InFlight, LimitCounts, MailCounts, SessionCounts, Standing, StoreCounts,
 };

@@ -25,7 +25,7 @@ use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 use crate::ports::refusals::Refusals;
 use crate::ports::tokens::Tokens;
-use crate::telemetry::{DbCounts, LimitCounts, Metrics, StoreCounts};
+use crate::telemetry::{DbCounts, LimitCounts, Metrics, StoreCounts, causes};
 
 /// The database, as it is run.
 pub(super) enum Database {
@@ -135,7 +135,7 @@ impl Database {
             Self::Embedded(server) => {
                 if let Err(error) = server.stop().await {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %causes(&error),
                         "the embedded database did not close cleanly"
                     );
                 }
@@ -260,7 +260,7 @@ async fn judge_eviction(codes: &Codes, place: String, is_production: bool) -> Re
         // Its user may not ask (`+info`), or it was called something else there.
         Err(StartError::Unusable { source, .. }) => {
             tracing::warn!(
-                error = &*source as &dyn std::error::Error,
+                error = %causes(&*source),
                 place,
                 "Redis does not say what it does when it is full: see that its maxmemory-policy is noeviction"
             );
@@ -390,7 +390,7 @@ pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) -> bool 
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %causes(&error),
                 place,
                 "the mail server does not answer: mails wait until it does, or until their codes end (mail.smtp_host)"
             );

@@ -20,7 +20,7 @@ use crate::ports::codes::{Claim, ClaimCode, ClaimEnd, Claimed, Proof, Witness};
 use crate::ports::limits::Act;
 use crate::ports::refusals::Refusal;
 use crate::ports::{Dependency, PortError};
-use crate::telemetry::{CodeCheck, Limit};
+use crate::telemetry::{CodeCheck, Limit, causes};
 
 /// A code as somebody typed it, and what they typed it for.
 #[derive(Clone, Copy)]
@@ -234,7 +234,7 @@ impl Flows {
     pub(super) async fn end_claim(&self, claim: &Claim, end: ClaimEnd) {
         if let Err(error) = self.codes.end_claim(claim, end).await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %causes(&error),
                 "a claimed code waits for its lease to end"
             );
         }
@@ -250,7 +250,7 @@ impl Flows {
     ) {
         if let Err(error) = self.codes.end_refused_claim(claim, end, reason, witness).await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %causes(&error),
                 reason,
                 "a refused code waits for its lease to end, and is not on record"
             );

@@ -19,7 +19,7 @@ use crate::ports::PortError;
 use crate::ports::codes::{MAIL_LEASE, QueuedMail};
 use crate::ports::mail::templates::{Brand, Letter, RenderedMail, Templates};
 use crate::ports::mail::{MailError, Mailer, Outgoing};
-use crate::telemetry::{MailTry, Queue, traces};
+use crate::telemetry::{MailTry, Queue, causes, traces};
 
 /// Mails in the hands of one process at once; most of them wait for their next try.
 const MOST_IN_HAND: usize = 1000;
@@ -75,7 +75,7 @@ impl MailWorkers {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the mail queue cannot be read");
+                    tracing::warn!(error = %causes(&error), "the mail queue cannot be read");
                     tokio::select! {
                         () = finishing.cancelled() => {}
                         () = tokio::time::sleep(STORE_PAUSE) => {}
@@ -115,7 +115,7 @@ impl MailWorkers {
             if !self.pause(&mail, tries).await {
                 if let Err(error) = self.flows.codes.mail_give_back(mail).await {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %causes(&error),
                         "a mail waits for its lease to end"
                     );
                 }
@@ -166,7 +166,7 @@ impl MailWorkers {
             Ok(None) => return MailTry::Dropped,
             Err::<_, PortError>(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %causes(&error),
                     site = site.id,
                     "a mail has to wait"
                 );
@@ -195,7 +195,7 @@ impl MailWorkers {
             }
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %causes(&error),
                     site = site.id,
                     "a mail has to wait"
                 );
@@ -316,7 +316,7 @@ impl MailWorkers {
         if let Err(error) = self.flows.codes.mail_done(mail).await {
             // It will be taken again when its lease ends, and sent twice if its code still works then.
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %causes(&error),
                 "a finished mail could not be taken off the queue"
             );
         }

@@ -14,7 +14,7 @@ use crate::domain::{EmailAddress, Locale, MailFailure, Role, Site};
 use crate::ports::PortError;
 use crate::ports::db::{OutboxMail, Recipient};
 use crate::ports::mail::templates::{Brand, Letter, StaffChange};
-use crate::telemetry::{MailTry, Queue, traces};
+use crate::telemetry::{MailTry, Queue, causes, traces};
 
 /// How long a taken mail is kept from other workers: longer than any one try takes.
 const LEASE: Duration = Duration::from_secs(120);
@@ -33,7 +33,7 @@ impl MailWorkers {
                     let span = traces::mail_try(Queue::Outbox);
                     if let Err(error) = self.deliver_from_outbox(&mail).instrument(span).await {
                         tracing::warn!(
-                            error = &error as &dyn std::error::Error,
+                            error = %causes(&error),
                             "a mail stays in the outbox"
                         );
                     }
@@ -44,7 +44,7 @@ impl MailWorkers {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the outbox cannot be read");
+                    tracing::warn!(error = %causes(&error), "the outbox cannot be read");
                 }
             }
             tokio::select! {
@@ -134,7 +134,7 @@ impl MailWorkers {
             Ok(rendered) => rendered,
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %causes(&error),
                     "a mail could not be written and was dropped"
                 );
                 return self.drop_mail(mail).await;

@@ -17,6 +17,7 @@ use crate::domain::{EmailAddress, SessionCookie, SessionId, Site, StaffRights, T
 use crate::ports::PortError;
 use crate::ports::db::GateClaim;
 use crate::ports::tokens::TokenError;
+use crate::telemetry::causes;
 
 /// What a request shows of its sender.
 #[derive(Clone, Copy)]
@@ -91,7 +92,7 @@ impl Flows {
                 if error.is_unavailable() && required.judge(None) == Verdict::Pass =>
             {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %causes(&error),
                     "nobody is known at the gate for now"
                 );
                 None

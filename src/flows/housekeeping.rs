@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Flows;
+use crate::telemetry::causes;
 
 /// The length of a round.
 const ROUND: Duration = Duration::from_secs(60);
@@ -24,7 +25,7 @@ impl Flows {
                 flows.limits.sweep();
                 if let Err(error) = flows.db.expire_invitations().await {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %causes(&error),
                         "invitations could not be expired"
                     );
                 }
@@ -32,19 +33,19 @@ impl Flows {
                     flows.keep_audit().await;
                     if let Err(error) = flows.db.forget_answers().await {
                         tracing::warn!(
-                            error = &error as &dyn std::error::Error,
+                            error = %causes(&error),
                             "answers to creations could not be forgotten"
                         );
                     }
                     if let Err(error) = flows.db.sweep_mail_records().await {
                         tracing::warn!(
-                            error = &error as &dyn std::error::Error,
+                            error = %causes(&error),
                             "records of mails could not be swept"
                         );
                     }
                     if let Err(error) = flows.db.sweep_wrong_guesses().await {
                         tracing::warn!(
-                            error = &error as &dyn std::error::Error,
+                            error = %causes(&error),
                             "old wrong guesses could not be swept"
                         );
                     }
@@ -53,7 +54,7 @@ impl Flows {
                         Ok(sessions) => tracing::info!(sessions, "removed sessions that ended long ago"),
                         Err(error) => {
                             tracing::warn!(
-                                error = &error as &dyn std::error::Error,
+                                error = %causes(&error),
                                 "the database could not be swept"
                             );
                         }

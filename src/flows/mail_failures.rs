@@ -7,6 +7,7 @@ use super::library::LibraryMail;
 use crate::domain::{EmailAddress, MailFailure, Site};
 use crate::ports::PortError;
 use crate::ports::db::{FailedMail, OutboxMail};
+use crate::telemetry::causes;
 
 /// A mail that a worker has in hand.
 pub(super) struct About<'a> {
@@ -57,7 +58,7 @@ impl Flows {
         };
         if let Err(error) = self.db.note_failed_mail(&failed).await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %causes(&error),
                 site = site.id,
                 "a mail that did not leave could not be put on record"
             );

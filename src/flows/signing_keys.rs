@@ -13,6 +13,7 @@ use crate::domain::{KeyRules, KeyStep, SigningKey, Site, TokenAlgorithm};
 use crate::ports::PortError;
 use crate::ports::db::{KeyActor, NewSigningKey, StoredSigningKey};
 use crate::ports::tokens::{KeyPair, KeyPairError, TokenError};
+use crate::telemetry::causes;
 
 /// Least time between two readings that tokens of unknown keys ask for: strangers can make such tokens up.
 const UNKNOWN_KEY_EVERY: Duration = Duration::from_secs(3);
@@ -93,7 +94,7 @@ impl Flows {
                 }
                 if let Err(error) = flows.load_signing_keys().await {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %causes(&error),
                         "signing keys could not be read again"
                     );
                 }
@@ -129,7 +130,7 @@ impl Flows {
             return Ok(());
         }
         let Err(error) = self.read_and_keep().await else { return Ok(()) };
-        tracing::error!(error = &error as &dyn std::error::Error, "signing keys could not be read for long");
+        tracing::error!(error = %causes(&error), "signing keys could not be read for long");
         match error {
             SigningKeysError::Unavailable(_) => Err(TokenError::Unavailable),
             // With the keys in use people still sign in while somebody looks for the right secret.

@@ -7,7 +7,7 @@ use super::clocks::ahead_of;
 use crate::domain::{ClockSkew, ClockVerdict};
 use crate::ports::PortError;
 use crate::ports::db::PoolStanding;
-use crate::telemetry::{Dependency, Queue};
+use crate::telemetry::{Dependency, Queue, causes};
 
 /// How long each thing that is looked at may take: whoever asks does so every few seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -163,7 +163,7 @@ async fn patiently<T>(
     match tokio::time::timeout(PATIENCE, look).await {
         Ok(Ok(found)) => Some((found, began.elapsed())),
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, what, "could not be looked at");
+            tracing::warn!(error = %causes(&error), what, "could not be looked at");
             None
         }
         Err(_) => {

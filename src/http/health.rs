@@ -5,6 +5,7 @@ use poem_openapi::{ApiResponse, Object};
 
 use crate::domain::ClockVerdict;
 use crate::flows::SharedFlows;
+use crate::telemetry::causes;
 
 /// The server, in the words client libraries look for.
 #[derive(Debug, Object)]
@@ -62,7 +63,7 @@ pub(super) async fn ready(flows: &SharedFlows) -> ReadyAnswer {
     let readiness = match flows.check_ready().await {
         Ok(readiness) => readiness,
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            tracing::warn!(error = %causes(&error), "not ready");
             return ReadyAnswer::NotReady(answer("database", Vec::new()));
         }
     };

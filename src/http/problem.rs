@@ -4,7 +4,6 @@
 //! flow, so that a new kind of failure does not compile until somebody has chosen its answer.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::time::Duration;
 
 use poem::http::StatusCode;
@@ -21,6 +20,7 @@ use crate::flows::{
 };
 use crate::ports::PortError;
 use crate::ports::tokens::TokenError;
+use crate::telemetry::causes;
 
 /// What a caller is told when something did not work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,14 +108,14 @@ impl Problem {
 
 impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
-        let cause = &error as &dyn Error;
+        let cause = causes(&error);
         match &error {
             PortError::Unavailable { dependency, .. } => {
-                tracing::warn!(error = cause, %dependency, "a dependency is unavailable");
+                tracing::warn!(error = %cause, %dependency, "a dependency is unavailable");
                 unavailable()
             }
             PortError::Unexpected { dependency, .. } => {
-                tracing::error!(error = cause, %dependency, "a dependency gave an unexpected answer");
+                tracing::error!(error = %cause, %dependency, "a dependency gave an unexpected answer");
                 Self::internal()
             }
         }

@@ -109,44 +109,48 @@ stop() {
     as_account "$bin/pg_ctl" stop -w -s -t 60 -m "$mode" -D "$dir/data"
 }
 
-# The file system is in a mount namespace of its own, which lasts as long as a process in it, and that as long as DIR: nobody
-# else sees it, and nothing of it is left behind.
+# The file system is in a mount namespace of its own, which lasts as long as its keeper, and that as long as DIR: nobody else
+# sees it, and nothing of it is left behind. Only the keeper may mount: an ordinary user is nobody special to those who follow.
 confine() {
     local dir=$1 room keeper how=()
     dir=$(cd "$dir" && pwd -P)
     room=$(($(du -sm "$dir/data/pg_wal" | cut -f1) + $2))
     [ "$(id -u)" -eq 0 ] || how=(--user --map-current-user --keep-caps)
-    # shellcheck disable=SC2016 # the inner shell expands it
-    unshare "${how[@]}" --mount --propagation private sh -c 'while [ -d "$1" ]; do sleep 1; done' keeper "$dir" \
-        </dev/null >/dev/null 2>&1 &
-    keeper=$!
-    until [ "$(cat "/proc/$keeper/comm" 2>/dev/null)" = sh ]; do
-        kill -0 "$keeper" 2>/dev/null ||
-            die "a file system of a test's own needs a mount namespace: run this as root (CAP_SYS_ADMIN), or where ordinary users may make user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)."
-        sleep 0.05
-    done
     as_account mkdir -p "$dir/room"
-    echo "$keeper" >"$dir/room.pid"
-    # shellcheck disable=SC2016
-    within "$dir" sh -ec '
+    # shellcheck disable=SC2016 # the inner shell expands it
+    unshare "${how[@]}" --mount --propagation private sh -ec '
+        cd /
         mount -t tmpfs -o "size=$2m" room "$1/room"
         chown --reference="$1/data/pg_wal" "$1/room"
         chmod 700 "$1/room"
         cp -a "$1/data/pg_wal/." "$1/room/"
-        mount --bind "$1/room" "$1/data/pg_wal"' confine "$dir" "$room"
+        mount --bind "$1/room" "$1/data/pg_wal"
+        echo $$ >"$1/room.pid"
+        while [ -d "$1" ] && [ ! -e "$1/room.over" ]; do sleep 0.2; done
+        [ -d "$1" ] || exit 0
+        umount "$1/data/pg_wal"
+        rm -rf "$1/room/ballast" "$1"/data/pg_wal/*
+        cp -a "$1/room/." "$1/data/pg_wal/"
+        rm "$1/room.pid" "$1/room.over"' keeper "$dir" "$room" </dev/null >"$dir/room.log" 2>&1 &
+    keeper=$!
+    until [ -s "$dir/room.pid" ]; do
+        kill -0 "$keeper" 2>/dev/null || {
+            cat "$dir/room.log" >&2
+            die "a file system of a test's own needs a mount namespace: run this as root (CAP_SYS_ADMIN), or where ordinary users may make user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)."
+        }
+        sleep 0.05
+    done
 }
 
 release() {
     local dir=$1
-    dir=$(cd "$dir" && pwd -P)
-    # shellcheck disable=SC2016
-    within "$dir" sh -ec '
-        umount "$1/data/pg_wal"
-        rm -f "$1/room/ballast"
-        rm -rf "$1"/data/pg_wal/*
-        cp -a "$1/room/." "$1/data/pg_wal/"' release "$dir"
-    kill "$(cat "$dir/room.pid")"
-    rm "$dir/room.pid"
+    touch "$dir/room.over"
+    for _ in {1..300}; do
+        [ -e "$dir/room.pid" ] || return 0
+        sleep 0.1
+    done
+    cat "$dir/room.log" >&2
+    die "the log of the cluster in $dir did not come back."
 }
 
 # within DIR COMMAND…: where the cluster sees its files.

@@ -7,6 +7,7 @@
 use crate::domain::{AuditEvent, WrongGuess};
 use crate::flows::Flows;
 use crate::ports::PortError;
+use crate::telemetry::causes;
 
 impl Flows {
     /// Remembers the guesses among events, and marks their addresses where they are too many.
@@ -27,7 +28,7 @@ impl Flows {
         let Ok(true) = self.codes.lacks_guesses(partition).await else { return };
         if let Err(error) = self.restore_lost_guesses(partition).await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %causes(&error),
                 "wrong guesses of before are not known to the code store yet"
             );
         }

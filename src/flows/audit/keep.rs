@@ -2,12 +2,13 @@
 
 use crate::flows::Flows;
 use crate::ports::PortError;
+use crate::telemetry::causes;
 
 impl Flows {
     /// Clears old addresses and drops old months; says in the log where the chain ends, for somebody to note elsewhere.
     pub async fn keep_audit(&self) {
         if let Err(error) = self.keep_audit_tidy().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the audit log could not be tidied");
+            tracing::warn!(error = %causes(&error), "the audit log could not be tidied");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::flows::Flows;
 use crate::ports::PortError;
+use crate::telemetry::causes;
 
 /// Which of the events that wait are put on record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl Flows {
             Ok::<_, PortError>(())
         };
         if let Err(error) = work.await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "events wait to be put on record");
+            tracing::warn!(error = %causes(&error), "events wait to be put on record");
         }
     }
 
@@ -44,7 +45,7 @@ impl Flows {
         match self.db.record_events(&events).await {
             Ok(()) => self.refusals.on_record(),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "refusals wait to be put on record");
+                tracing::warn!(error = %causes(&error), "refusals wait to be put on record");
             }
         }
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::flows::Flows;
 use crate::ports::PortError;
 use crate::ports::db::{Extended, Window};
+use crate::telemetry::causes;
 
 /// How far a pass looks back for transactions that ended late: longer than most statements take. It is what each pass reads
 /// again although it is signed, so under load it is what signing costs.
@@ -20,7 +21,7 @@ impl Flows {
         let further = FURTHER.iter().find(|(every, _)| round.is_multiple_of(*every));
         let back = further.map_or(USUAL, |(_, back)| *back);
         if let Err(error) = self.sign_all(Window::BehindTheLast(back)).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "audit rows wait to be signed");
+            tracing::warn!(error = %causes(&error), "audit rows wait to be signed");
         }
     }
 

@@ -43,6 +43,7 @@ use super::Problem;
 use super::site::{ForSite, text};
 use crate::domain::{SignOutScope, Site, SiteKind};
 use crate::flows::{LibraryError, SignOutError, SignedIn};
+use crate::telemetry::causes;
 
 /// Puts every page's address into the table of routes.
 pub(super) fn add(route: Route) -> Route {
@@ -130,7 +131,7 @@ async fn enter(mut visit: Visit, signed_in: &SignedIn, destination: &str) -> Res
         let outcome = visit.flows.sign_out(&visit.site, person, SignOutScope::Local, &visit.visitor).await;
         if let Err(error) = outcome {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %causes(&error),
                 "a replaced session goes on until it ends by itself"
             );
         }
@@ -158,7 +159,7 @@ fn library_problem(error: LibraryError) -> Problem {
 /// A page as an answer, with what keeps it in its frame.
 fn document(pages: &Pages, frame: &Frame<'_>, status: StatusCode, page: &Page) -> Result<Response, Problem> {
     let html = pages.render(frame, page).map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a page could not be written");
+        tracing::error!(error = %causes(&error), "a page could not be written");
         Problem::internal()
     })?;
     let mut response = (status, html).into_response();

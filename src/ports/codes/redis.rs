@@ -1,8 +1,7 @@
 //! The store in Redis: each operation is one script, so that no two replicas can interleave.
 //!
-//! Keys are `<prefix>:{<partition>}:<kind>:…`. The braces are a hash tag (Redis Cluster specification, "Hash tags"):
-//! all keys of an operation share it and so live in one slot. An address picks its partition by its tag.
-//! How Redis is run, and where a slot is, `connection` knows.
+//! All keys of an operation live in one slot of a cluster; `keys` says how, and what they are called. How Redis is run, and
+//! where a slot is, `connection` knows.
 
 mod address;
 mod breaker;
@@ -10,7 +9,9 @@ mod connection;
 mod events;
 mod failure;
 mod guesses;
+mod keys;
 mod queue;
+mod shares;
 mod standing;
 
 use std::fmt;
@@ -28,11 +29,12 @@ use uuid::Uuid;
 pub use self::address::RedisAddress;
 use self::connection::{At, Connections};
 use self::failure::store_error;
+use self::keys::client_tags;
 use super::{
-    Claim, ClaimCode, ClaimEnd, Claimed, ClientTags, CodeLimits, CountSend, Issue, IssueCode, Issued,
-    KeepProof, NetworkLimits, Proof, StopCode, Witness,
+    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
+    StopCode, Witness,
 };
-use crate::domain::{AddressTag, ChallengeId, CodeKind, LimitTag, Slot};
+use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::{Dependency, PortError};
 use crate::telemetry::{StoreCall, StoreCounts, traces};
 
@@ -358,74 +360,12 @@ impl RedisCodes {
     fn at(&self, address: AddressTag) -> At {
         self.connections.at(self.partition(address))
     }
-
-    fn partition(&self, address: AddressTag) -> u16 {
-        u16::from(address.0[0]) % self.settings.partitions
-    }
-
-    /// Addresses spread evenly over the partitions, and so does a site's budget.
-    fn partition_share(&self, budget: u32) -> u32 {
-        budget.div_ceil(u32::from(self.settings.partitions))
-    }
-
-    /// A partition's part of a limit that counts events which have an address, whatever the limit is of: the part that is
-    /// fair, and three standard deviations more, so that chance refuses nobody. With one partition it is the limit itself.
-    fn fair_share(&self, limit: u32) -> u32 {
-        let fair = self.partition_share(limit);
-        fair.saturating_add(3 * fair.isqrt()).min(limit)
-    }
-
-    fn wrong_per_day(&self, device: Option<AddressTag>) -> u32 {
-        let limits = &self.settings.limits;
-        device.map_or(limits.wrong_per_day, |_| limits.known.wrong_per_day)
-    }
-
-    /// What a client may do in a partition; nothing is counted where there is none.
-    fn network_limits(&self, client: Option<ClientTags>) -> NetworkLimits {
-        let all = self.settings.limits.networks.times(client.map_or(0, |client| client.times));
-        NetworkLimits {
-            client_sends_per_ten_minutes: self.fair_share(all.client_sends_per_ten_minutes),
-            client_sends_per_hour: self.fair_share(all.client_sends_per_hour),
-            network_sends_per_hour: self.fair_share(all.network_sends_per_hour),
-            client_wrong_per_ten_minutes: self.fair_share(all.client_wrong_per_ten_minutes),
-            network_wrong_per_hour: self.fair_share(all.network_wrong_per_hour),
-        }
-    }
-
-    fn key(&self, partition: u16, kind: &str, rest: &str) -> String {
-        format!("{}:{{{partition}}}:{kind}:{rest}", self.settings.key_prefix)
-    }
-
-    fn address_key(&self, kind: &str, address: AddressTag) -> String {
-        self.key(self.partition(address), kind, &address.to_hex())
-    }
-
-    fn challenge_key(&self, address: AddressTag, site: &str, slot: Slot) -> String {
-        format!("{}:{site}:{}", self.address_key("code", address), slot.as_str())
-    }
-
-    fn lease_key(&self, address: AddressTag, site: &str, slot: Slot) -> String {
-        format!("{}:{site}:{}", self.address_key("lease", address), slot.as_str())
-    }
-
-    fn mail_key(&self, partition: u16) -> String {
-        self.partition_key(partition, "mail")
-    }
-
-    fn partition_key(&self, partition: u16, kind: &str) -> String {
-        format!("{}:{{{partition}}}:{kind}", self.settings.key_prefix)
-    }
 }
 
 impl fmt::Debug for RedisCodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisCodes").field("key_prefix", &self.settings.key_prefix).finish_non_exhaustive()
     }
-}
-
-/// What the keys of a client and its network end in.
-fn client_tags(client: Option<ClientTags>) -> [String; 2] {
-    client.map_or_else(Default::default, |client| [client.line, client.network].map(LimitTag::to_hex))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -10,9 +10,12 @@ for place, kept in ipairs(cjson.decode(ARGV[1])) do
     for kind = 1, 2 do
         local key, seen, times = KEYS[3 * place - 3 + kind], {}, {}
         for _, list in ipairs({kept[kind], redis.call('LRANGE', key, '0', '-1')}) do
+            -- Of one moment there can be several, and both lists may know them.
+            local here = {}
             for _, at in ipairs(list) do
-                if not seen[at] and tonumber(at) > now - day then
-                    seen[at] = true
+                here[at] = (here[at] or 0) + 1
+                if here[at] > (seen[at] or 0) and tonumber(at) > now - day then
+                    seen[at] = here[at]
                     table.insert(times, at)
                 end
             end

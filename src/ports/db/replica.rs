@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::pool::Connection;
 use super::{Db, DbSettings, Running, is_unavailable};
 use crate::ports::PortError;
+use crate::telemetry::causes;
 
 /// How long a replica that could not be read is left alone.
 const REST: Duration = Duration::from_secs(5);
@@ -92,7 +93,7 @@ impl Replica {
         if is_its_own {
             *self.resting_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
             tracing::warn!(
-                error = &unread as &dyn std::error::Error,
+                error = %causes(&unread),
                 rest_secs = REST.as_secs(),
                 "the read replica is left alone for a while, and the primary is read"
             );
