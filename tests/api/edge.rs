@@ -1,6 +1,7 @@
 //! The server against clients that are slow, many, confused or hostile: on real sockets, octet by octet.
 
 mod abuse;
+mod ambiguous;
 mod drain;
 mod headers;
 mod http2;

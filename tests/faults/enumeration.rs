@@ -159,7 +159,7 @@ pub(crate) async fn t12_asking_looks_the_same_whoever_has_the_address(world: Arc
 }
 
 /// What can be told apart in an answer.
-async fn seen(answer: Response) -> (BTreeMap<String, HeaderValue>, String) {
+pub(crate) async fn seen(answer: Response) -> (BTreeMap<String, HeaderValue>, String) {
     // These name the moment and the request.
     let own = ["date", "x-request-id"];
     let headers = answer.headers().iter().map(|(name, value)| (name.to_string(), value.clone()));

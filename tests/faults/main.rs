@@ -6,14 +6,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on stops where it is")]
 
 mod clocks;
+mod edge;
 mod enumeration;
 mod failover;
 mod forgotten;
 mod full_disk;
 mod handed_over;
+mod imposter;
 mod ledger;
 mod lost;
 mod mail;
+mod mail_server;
 mod mailbox;
 mod outages;
 mod people;
@@ -24,10 +27,13 @@ mod restarts;
 mod soak;
 mod stores;
 mod tally;
+mod upgrade;
 mod wire;
 mod world;
 
-// What tests/api starts processes and services with.
+// What tests/api sends, and what it starts processes and services with.
+#[path = "../api/edge/ambiguous.rs"]
+mod ambiguous;
 #[path = "../api/support/cluster.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod cluster;
@@ -36,6 +42,9 @@ mod own;
 #[path = "../api/support/process.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod process;
+#[path = "../api/edge/raw.rs"]
+#[expect(dead_code, reason = "tests/api uses the rest")]
+mod raw;
 #[path = "../api/support/redis.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod redis;
@@ -45,6 +54,7 @@ mod services;
 #[path = "../api/support/shipped.rs"]
 mod shipped;
 
+use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -52,8 +62,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 
-use self::replica::Replica;
-use self::world::World;
+use self::replica::Program;
+use self::world::{Start, World};
 
 /// A scenario: what it is called, and what happens.
 type Scenario = (&'static str, fn(Arc<World>) -> Pin<Box<dyn Future<Output = ()>>>);
@@ -72,6 +82,9 @@ const SCENARIOS: &[Scenario] = scenarios![
     races::t17_invented_addresses_do_not_get_around_a_limit,
     races::t19_fifty_refreshes_of_one_token_at_once_have_one_successor,
     races::t20_a_sign_out_that_races_refreshes_is_final_on_every_replica,
+    edge::t37_bodies_without_an_end_deep_and_packed_ones_are_refused_and_cost_no_memory,
+    edge::t38_slow_clients_keep_nobody_from_signing_in,
+    edge::t39_what_can_be_read_in_two_ways_gets_one_refusal_and_leaves_nothing_behind,
     stores::f01_without_redis_nobody_signs_in_and_sessions_go_on,
     stores::f02_a_slow_redis_is_an_outage_of_signing_in_alone,
     forgotten::f03_a_redis_that_forgets_everything_admits_no_sixth_guess,
@@ -86,10 +99,16 @@ const SCENARIOS: &[Scenario] = scenarios![
     lost::f09_a_script_runs_in_redis_and_its_answer_is_lost,
     lost::f09_the_answer_to_a_refresh_is_lost_and_its_repetition_gets_the_same_successor,
     mail::f10_mails_outlive_a_silent_mail_server_and_the_replica_that_had_them,
+    mail_server::f11_a_mail_server_that_says_later_gets_each_mail_later_and_at_most_twice,
+    mail_server::f12_a_mailbox_that_refuses_looks_like_any_other_and_is_left_alone_after_two_refusals,
+    mail_server::f13_a_mail_server_that_is_not_ours_hears_no_code_and_no_password,
     clocks::f14_replicas_whose_clocks_are_wrong_say_so_and_decide_over_nothing_by_them,
     restarts::f15_a_rolling_restart_under_load_is_seen_by_nobody,
     restarts::f16_replicas_killed_at_random_break_no_promise,
     full_disk::f17_a_full_disk_fells_postgresql_and_nothing_that_it_said,
+    upgrade::f18_two_rotations_of_the_key_during_a_rolling_restart_refuse_no_good_token,
+    upgrade::f21_replicas_serve_stop_and_start_beside_a_database_that_is_a_version_ahead,
+    upgrade::f21_three_replicas_that_start_at_once_migrate_once,
     restarts::f19_everybody_comes_back_at_once_and_nobody_is_taken_for_a_thief,
     lost::f20_people_who_hang_up_leave_nothing_half_done,
 ];
@@ -112,6 +131,11 @@ async fn main() -> ExitCode {
     {
         return soak_for(minutes).await;
     }
+    if let [first, folder, ..] = wanted.as_slice()
+        && first == "upgrade"
+    {
+        return upgrade_from(Path::new(folder)).await;
+    }
     println!("\nrunning {} tests", chosen.len());
     let (all_began, mut failed) = (Instant::now(), Vec::new());
     if !chosen.is_empty() {
@@ -133,7 +157,7 @@ async fn main() -> ExitCode {
                 world.ledger.forgive();
             }
         }
-        futures_util::future::join_all(world.replicas.iter().map(Replica::stop)).await;
+        world.end().await;
     }
     let verdict = if failed.is_empty() { "ok" } else { "FAILED" };
     println!(
@@ -153,10 +177,23 @@ async fn soak_for(minutes: &str) -> ExitCode {
     let seed = flag("--seed=").map_or(now, |seed| seed.parse().expect("a seed is a number"));
     let world = Arc::new(World::start(true).await);
     let soaked = soak::soak(Arc::clone(&world), Duration::from_secs(60 * minutes), seed);
-    if std::panic::AssertUnwindSafe(soaked).catch_unwind().await.is_ok() {
+    ended_well(&world, soaked).await
+}
+
+/// `upgrade FOLDER`
+async fn upgrade_from(folder: &Path) -> ExitCode {
+    let older = Program::built_in(folder);
+    let world = Arc::new(World::begin(true, Start::With(older.clone())).await);
+    println!("three replicas of {} are ready", folder.display());
+    ended_well(&world, upgrade::upgrade(&world, &older)).await
+}
+
+async fn ended_well(world: &World, work: impl Future<Output = ()>) -> ExitCode {
+    if std::panic::AssertUnwindSafe(work).catch_unwind().await.is_ok() {
         return ExitCode::SUCCESS;
     }
-    show_logs(&world).await;
+    show_logs(world).await;
+    eprintln!("── answers ──\n{}", world.tally.take());
     ExitCode::FAILURE
 }
 

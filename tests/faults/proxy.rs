@@ -27,6 +27,8 @@ pub(crate) enum Mode {
     BlackHole,
     /// Nobody listens, and every connection is cut.
     Refuse,
+    /// The way leads to another server.
+    Elsewhere(SocketAddr),
 }
 
 /// Tells by its first bytes whether a request is one to fail.
@@ -132,7 +134,8 @@ impl Way {
     }
 
     async fn carry(self, client: TcpStream) -> io::Result<()> {
-        let server = TcpStream::connect(self.target).await?;
+        let target = self.target_of(&self.mode.borrow());
+        let server = TcpStream::connect(target).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let (from_client, to_client) = client.into_split();
@@ -142,13 +145,19 @@ impl Way {
         tokio::select! {
             ended = self.clone().requests(from_client, to_server, &doomed) => ended,
             ended = self.clone().answers(from_server, to_client, &doomed) => ended,
-            () = self.clone().refused() => Ok(()),
+            () = self.clone().cut_from(target) => Ok(()),
         }
     }
 
-    /// Resolves once every connection is to be cut.
-    async fn refused(mut self) {
-        let _ = self.mode.wait_for(|mode| matches!(mode, Mode::Refuse)).await;
+    fn target_of(&self, mode: &Mode) -> SocketAddr {
+        if let Mode::Elsewhere(other) = mode { *other } else { self.target }
+    }
+
+    /// Resolves once every connection to this server is to be cut.
+    async fn cut_from(self, target: SocketAddr) {
+        let mut mode = self.mode.clone();
+        let is_cut = |mode: &Mode| matches!(mode, Mode::Refuse) || self.target_of(mode) != target;
+        let _ = mode.wait_for(is_cut).await;
     }
 
     /// Resolves once a black hole has ended: what it has swallowed is missing, so its connections end too.

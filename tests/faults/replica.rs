@@ -1,5 +1,6 @@
 //! The replicas, and the load balancer in front of them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,17 +11,51 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
-use crate::process::Process;
+use crate::process::{PRESENT, Process};
 use crate::services::setting;
 use crate::shipped::{free_port, replaced, shipped};
 
 /// Where the load balancer comes from, and nobody else: the replicas trust it.
 pub(crate) const BALANCER: &str = "127.0.0.9";
 
+/// A build of the server, and which settings it knows.
+#[derive(Clone)]
+pub(crate) struct Program {
+    path: PathBuf,
+    /// Its `config/default.toml`. None: the present one, which knows all.
+    defaults: Option<toml::Table>,
+}
+
+impl Program {
+    pub(crate) fn present() -> Self {
+        Self { path: PRESENT.into(), defaults: None }
+    }
+
+    /// What `tests/run upgrade` has built in a folder.
+    pub(crate) fn built_in(folder: &Path) -> Self {
+        let defaults = std::fs::read_to_string(folder.join("source/config/default.toml")).unwrap();
+        Self { path: folder.join("target/debug/doorcode"), defaults: Some(defaults.parse().unwrap()) }
+    }
+
+    fn knows(&self, setting: &str) -> bool {
+        let Some(defaults) = &self.defaults else { return true };
+        let mut keys = setting.split("__").map(str::to_lowercase);
+        let Some(mut value) = keys.next().and_then(|section| defaults.get(&section)) else { return false };
+        keys.all(|key| match value.get(&key) {
+            Some(within) => {
+                value = within;
+                true
+            }
+            None => false,
+        })
+    }
+}
+
 /// One of three: stopped, killed and started again, always at the same place.
 pub(crate) struct Replica {
     pub(crate) port: u16,
-    settings: Vec<(String, String)>,
+    settings: Mutex<BTreeMap<String, String>>,
+    program: Mutex<Program>,
     /// How many seconds its clock is ahead.
     ahead: AtomicI64,
     /// Where it finds Redis, if that is not where its settings say.
@@ -29,13 +64,14 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn new(settings: &[(String, String)]) -> Self {
+    pub(crate) fn new(settings: &[(String, String)], program: &Program) -> Self {
         let port = free_port();
-        let mut settings = settings.to_vec();
-        settings.push(("SERVER__LISTEN".to_owned(), format!("127.0.0.1:{port}")));
+        let mut settings: BTreeMap<_, _> = settings.iter().cloned().collect();
+        settings.insert("SERVER__LISTEN".to_owned(), format!("127.0.0.1:{port}"));
         Self {
             port,
-            settings,
+            settings: Mutex::new(settings),
+            program: Mutex::new(program.clone()),
             ahead: AtomicI64::new(0),
             elsewhere: Vec::new().into(),
             process: Mutex::new(None),
@@ -46,12 +82,34 @@ impl Replica {
     pub(crate) async fn start(&self, folder: &Path) {
         let mut process = self.process.lock().await;
         if process.is_none() {
-            let settings = [self.settings.clone(), self.elsewhere.lock().unwrap().clone()].concat();
+            let program = self.program.lock().await.clone();
+            let mut settings = [self.settings().await, self.elsewhere.lock().unwrap().clone()].concat();
+            settings.retain(|(name, _)| program.knows(name));
             *process = Some(match self.clock() {
-                0 => Process::start(&settings, folder).await,
+                0 => Process::start_program(&program.path, &settings, folder).await,
                 ahead => Process::start_with_clock(ahead, &settings, folder).await,
             });
         }
+    }
+
+    /// What it is started with.
+    pub(crate) async fn settings(&self) -> Vec<(String, String)> {
+        self.settings.lock().await.clone().into_iter().collect()
+    }
+
+    /// From its next start on.
+    pub(crate) async fn set(&self, name: &str, value: &str) {
+        self.settings.lock().await.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// From its next start on.
+    pub(crate) async fn install(&self, program: &Program) {
+        *self.program.lock().await = program.clone();
+    }
+
+    /// The process that it is now; none while it does not run.
+    pub(crate) async fn pid(&self) -> Option<u32> {
+        self.process.lock().await.as_ref().map(Process::pid)
     }
 
     /// From its next start on these settings hold in place of its own.

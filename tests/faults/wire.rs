@@ -1,13 +1,17 @@
 //! What people send, and how its answers are to be taken: everything is noted in the tally.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::enumeration::seen;
+use crate::raw::Raw;
 use crate::tally::{Act, Came, Kind};
 use crate::world::World;
 
@@ -22,6 +26,7 @@ pub(crate) struct Wire {
     world: Arc<World>,
     client: reqwest::Client,
     port: u16,
+    from: IpAddr,
 }
 
 /// An answer, and how it is to be taken.
@@ -66,7 +71,7 @@ impl Wire {
 
     pub(crate) fn to(world: &Arc<World>, port: u16, from: IpAddr) -> Self {
         let client = reqwest::Client::builder().local_address(from).timeout(PATIENCE).no_proxy();
-        Self { world: Arc::clone(world), client: client.build().unwrap(), port }
+        Self { world: Arc::clone(world), client: client.build().unwrap(), port, from }
     }
 
     /// A request as it is sent.
@@ -96,6 +101,13 @@ impl Wire {
         self.send(Act::Ask, self.post("/auth/v1/otp", &json!({"email": email})), &[200]).await
     }
 
+    /// Everything that an answer to asking shows.
+    pub(crate) async fn sight_of_asking(&self, email: &str) -> (BTreeMap<String, HeaderValue>, String) {
+        let answer = self.post("/auth/v1/otp", &json!({"email": email})).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        seen(answer).await
+    }
+
     pub(crate) async fn verify(&self, email: &str, code: &str, fine: &[u16]) -> Got {
         self.send(Act::Verify, self.verification(email, code), fine).await
     }
@@ -120,8 +132,35 @@ impl Wire {
             let (status, retry_after) = (answer.status().as_u16(), retry_after(answer.headers()));
             Ok::<_, reqwest::Error>((status, retry_after, answer.text().await?))
         };
-        let answer = answer.await;
-        let took = began.elapsed();
+        let answer = answer.await.map_err(|error| format!("{error:?}"));
+        self.judge(act, answer, fine, began.elapsed())
+    }
+
+    /// Refreshes over a connection that is made for it and sends no word too many: thousands of these fit into one process.
+    pub(crate) async fn refresh_plainly(&self, token: &str, fine: &[u16]) -> Got {
+        let body = json!({"refresh_token": token}).to_string();
+        let request = format!(
+            "POST /auth/v1/token?grant_type=refresh_token HTTP/1.1\r\nHost: {READER}\r\nX-Supabase-Api-Version: 2024-01-01\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let began = Instant::now();
+        let mut raw = Raw::from(&self.from.to_string(), &format!("127.0.0.1:{}", self.port)).await;
+        raw.say(request).await;
+        let answer = raw.answer().await.map(|answer| {
+            let retry_after = answer.header("retry-after").and_then(|wait| wait.parse().ok());
+            (answer.status, retry_after, answer.body)
+        });
+        self.judge(Act::Refresh, answer.ok_or_else(|| "an end".to_owned()), fine, began.elapsed())
+    }
+
+    fn judge(
+        &self,
+        act: Act,
+        answer: Result<(u16, Option<u64>, String), String>,
+        fine: &[u16],
+        took: Duration,
+    ) -> Got {
         let tally = &self.world.tally;
         let (came, got) = match answer {
             Ok((status, _, body)) if fine.contains(&status) => {
@@ -131,7 +170,7 @@ impl Wire {
                 (Came::Status(status), Got::TurnedAway(Duration::from_secs(wait)))
             }
             // The load balancer's own words, which have no time to wait.
-            Ok((502..=504, None, body)) if body.starts_with("<html>") && self.world.was_killed_lately() => {
+            Ok((502 | 504, None, body)) if body.starts_with("<html>") && self.world.was_killed_lately() => {
                 (Came::Nothing, Got::Unknown)
             }
             Ok((status, wait, body)) => {
@@ -140,7 +179,7 @@ impl Wire {
             }
             Err(error) => {
                 if !self.world.was_killed_lately() {
-                    tally.wrong(format!("{act:?} was not answered: {error:?}"));
+                    tally.wrong(format!("{act:?} was not answered: {error}"));
                 }
                 (Came::Nothing, Got::Unknown)
             }

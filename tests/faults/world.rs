@@ -20,12 +20,28 @@ use crate::mailbox::Mailbox;
 use crate::own::Own;
 use crate::proxy::{FaultProxy, Mode};
 use crate::redis::OwnRedis;
-use crate::replica::{BALANCER, Balancer, Replica};
+use crate::replica::{BALANCER, Balancer, Program, Replica};
 use crate::services::setting;
 use crate::tally::Tally;
+use crate::upgrade;
 
+/// How long a new key is published before it signs: the least that may be set.
+pub(crate) const PUBLISH_AHEAD: Duration = Duration::from_secs(660);
 /// After a killed replica, requests under way may end without an answer for so long.
 const KILL_SHOWS: Duration = Duration::from_secs(3);
+
+/// What replicas find when they are started.
+pub(crate) enum Start {
+    /// A database that is up to date.
+    Ready,
+    /// One that is behind: they bring it up to date themselves. All at the same moment.
+    Together {
+        /// Migrations that it lacks.
+        behind: usize,
+    },
+    /// An empty one, that this build of the server brings up to date. One after the other.
+    With(Program),
+}
 
 /// See the module.
 pub(crate) struct World {
@@ -51,6 +67,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(long: bool) -> Self {
+        Self::begin(long, Start::Ready).await
+    }
+
+    pub(crate) async fn begin(long: bool, start: Start) -> Self {
         let (stores, folder) = (Stores::start(), tempfile::tempdir().unwrap());
         let domain = format!("@{}.example.org", &Uuid::new_v4().simple().to_string()[..12]);
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -59,11 +79,18 @@ impl World {
         let mail = FaultProxy::before(local(setting("DOORCODE_TEST_SMTP_PORT").parse().unwrap())).await;
         let owner = stores.postgres.url("postgres");
         let login = format!("postgres://doorcode:secret@127.0.0.1:{}/postgres", postgres.port);
-        doorcode::ports::db::migrate(&owner.as_str().into(), &login.as_str().into()).await.unwrap();
         let sql = PgPoolOptions::new().max_connections(4).connect(&owner).await.unwrap();
+        match start {
+            Start::Ready => {
+                doorcode::ports::db::migrate(&owner.as_str().into(), &login.as_str().into()).await.unwrap();
+            }
+            Start::Together { behind } => upgrade::migrate_but(&sql, behind).await,
+            Start::With(_) => {}
+        }
         let settings = [
             ("DATABASE__URL", login),
-            ("DATABASE__MIGRATE_AT_START", "false".to_owned()),
+            ("DATABASE__OWNER_URL", owner),
+            ("DATABASE__MIGRATE_AT_START", (!matches!(start, Start::Ready)).to_string()),
             ("REDIS__URL", format!("redis://127.0.0.1:{}/0", redis.port)),
             ("SECRETS__MASTER", "h1QeZbJkN0s3x5vY8aBcD2fGiKlMnOpQrStUwXzA46E=".to_owned()),
             ("SERVER__TRUSTED_PROXIES", BALANCER.to_owned()),
@@ -74,6 +101,9 @@ impl World {
             ("MAIL__SMTP_PORT", mail.port.to_string()),
             ("MAIL__SMTP_TLS", "starttls".to_owned()),
             ("MAIL__SMTP_CA_FILE", setting("DOORCODE_TEST_SMTP_CA")),
+            // Said to a mail server that has shown who it is.
+            ("MAIL__SMTP_USER", "doorcode".to_owned()),
+            ("MAIL__SMTP_PASSWORD", "relay-secret".to_owned()),
             ("MAIL__COMMAND_TIMEOUT_SECS", "2".to_owned()),
             // Whoever was turned away asks again, and soon.
             ("LIMITS__SEND_GAP_SECS", "1".to_owned()),
@@ -82,19 +112,22 @@ impl World {
             ("LIMITS__CLIENT_SENDS_PER_10MIN", "1000".to_owned()),
             ("LIMITS__CLIENT_SENDS_PER_HOUR", "1000".to_owned()),
             ("LIMITS__NETWORK_SENDS_PER_HOUR", "1000".to_owned()),
-            // All addresses are of one host.
-            ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),
             ("SITES__READER__MAILS_PER_HOUR", "1000000".to_owned()),
             ("SITES__MANAGEMENT__MAILS_PER_HOUR", "1000000".to_owned()),
             // What is typed wrongly here is no attack.
             ("CODES__GUESSES_PER_10MIN", "1000000".to_owned()),
             ("CODES__GUESSES_PER_DAY", "1000000".to_owned()),
+            ("KEYS__PUBLISH_AHEAD_SECS", PUBLISH_AHEAD.as_secs().to_string()),
             // A day's guesses at an address and a few more.
             ("CODES__WRONG_PER_MONTH", "25".to_owned()),
             ("LOG__FILTER", "warn".to_owned()),
         ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value));
-        let replicas: Vec<_> = (0..3).map(|_| Replica::new(&settings)).collect();
+        let program = if let Start::With(program) = &start { program.clone() } else { Program::present() };
+        let replicas: Vec<_> = (0..3).map(|_| Replica::new(&settings, &program)).collect();
+        if let Start::Together { .. } = start {
+            join_all(replicas.iter().map(|replica| replica.start(folder.path()))).await;
+        }
         for replica in &replicas {
             replica.start(folder.path()).await;
         }
@@ -122,6 +155,11 @@ impl World {
     /// How often something is tried: in the short form of the suite, or in the long one.
     pub(crate) fn rounds(&self, short: usize, long: usize) -> usize {
         if self.long { long } else { short }
+    }
+
+    /// Lets all replicas leave in peace.
+    pub(crate) async fn end(&self) {
+        join_all(self.replicas.iter().map(Replica::stop)).await;
     }
 
     /// Everything as it was at the start, whatever a scenario has left.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Certificates for one test run: certificates.sh DIR makes ca.pem, and localhost.pem with localhost.key signed
-# by it, valid for two days: for a server, and for a node of a cluster, which is a client of the others too. The key of
-# the authority is not kept.
+# by it, valid for two days: for a server, and for a node of a cluster, which is a client of the others too; and
+# elsewhere.pem, as good but for the name. The key of the authority is not kept.
 set -euo pipefail
 
 dir=$1
@@ -12,13 +12,15 @@ new_key=(-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes)
 {
     openssl req -x509 "${new_key[@]}" -keyout ca.key -out ca.pem -days 2 -subj "/CN=Test authority" \
         -addext "basicConstraints=critical,CA:TRUE,pathlen:0" -addext "keyUsage=critical,keyCertSign,cRLSign"
-    openssl req "${new_key[@]}" -keyout localhost.key -out localhost.csr -subj "/CN=localhost"
-    printf '%s\n' "subjectAltName=DNS:localhost" "basicConstraints=critical,CA:FALSE" \
-        "keyUsage=critical,digitalSignature" "extendedKeyUsage=serverAuth,clientAuth" >localhost.ext
-    openssl x509 -req -in localhost.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
-        -extfile localhost.ext -out localhost.pem
+    for name in localhost elsewhere; do
+        openssl req "${new_key[@]}" -keyout "$name.key" -out "$name.csr" -subj "/CN=$name"
+        printf '%s\n' "subjectAltName=DNS:$name" "basicConstraints=critical,CA:FALSE" \
+            "keyUsage=critical,digitalSignature" "extendedKeyUsage=serverAuth,clientAuth" >"$name.ext"
+        openssl x509 -req -in "$name.csr" -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+            -extfile "$name.ext" -out "$name.pem"
+    done
 } >openssl.log 2>&1 || {
     cat openssl.log >&2
     exit 1
 }
-rm -f ca.key ca.srl localhost.csr localhost.ext openssl.log
+rm -f ca.key ca.srl ./*.csr ./*.ext openssl.log

@@ -4,13 +4,18 @@
     smtp_sink.py --dir MAIL --port-file FILE --cert PEM --key PEM [--port 0]
 
 It asks for STARTTLS before anything else. Each accepted message becomes MAIL/<seq>-<id>.json with id, seq, time,
-from, to, tls, subject, text, html and raw; the file appears whole (written aside, then renamed). What it
+from, to, tls, authenticated, subject, text, html and raw; the file appears whole (written aside, then renamed). What it
 refused is a line in MAIL/refused.jsonl. How a recipient behaves is in the local part's first letters:
 
     greylist…   450 the first time, accepted from then on
     busy…       421 and the connection closed the first time, accepted from then on
+    says-451-421-…  these replies in turn, 421 with the connection closed, and accepted from then on
     bounce…     550 every time
+    full…       552 every time
     slow…       accepted, two seconds after the end of the message
+    lost…       accepted, and the first time the connection closed without saying so
+
+Who sends may say their name and password, once the connection has TLS; any will do.
 """
 
 import argparse
@@ -20,15 +25,24 @@ import email.policy
 import itertools
 import json
 import os
+import re
 import signal
 import ssl
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 
 SLOW_SECONDS = 2
+REPLIES = {
+    421: "421 4.3.2 Too busy, closing the connection",
+    450: "450 4.2.0 Greylisted, please come back later",
+    451: "451 4.3.0 Something is wrong here, please come back later",
+    452: "452 4.2.2 The mailbox is full for now",
+    550: "550 5.1.1 No such mailbox here",
+    552: "552 5.2.2 The mailbox is full",
+}
 
 
 def now() -> str:
@@ -46,12 +60,30 @@ class Sink:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sequence = itertools.count(1)
-        self.seen: set[str] = set()
+        self.tries: dict[str, int] = {}
 
-    def first_time(self, address: str) -> bool:
-        fresh = address not in self.seen
-        self.seen.add(address)
-        return fresh
+    def tries_of(self, address: str) -> int:
+        tries = self.tries.get(address, 0)
+        self.tries[address] = tries + 1
+        return tries
+
+    def reply(self, address: str) -> int | None:
+        """The number of the reply that this try for an address gets; none if it is taken."""
+        script = re.match(r"says((?:-[45]\d\d)+)-", address)
+        if address.startswith("bounce"):
+            return 550
+        if address.startswith("full"):
+            return 552
+        if script is not None:
+            replies = [int(number) for number in script[1].split("-")[1:]]
+        elif address.startswith("greylist"):
+            replies = [450]
+        elif address.startswith("busy"):
+            replies = [421]
+        else:
+            return None
+        tries = self.tries_of(address)
+        return replies[tries] if tries < len(replies) else None
 
     def refuse(self, address: str, reply: str) -> str:
         with open(self.folder / "refused.jsonl", "a", encoding="utf-8") as lines:
@@ -60,15 +92,12 @@ class Sink:
         return reply
 
     async def handle_RCPT(self, server, session, envelope, address, options) -> str:
-        who = address.lower()
-        if who.startswith("bounce"):
-            return self.refuse(address, "550 5.1.1 No such mailbox here")
-        if who.startswith("greylist") and self.first_time(who):
-            return self.refuse(address, "450 4.2.0 Greylisted, please come back later")
-        if who.startswith("busy") and self.first_time(who):
+        number = self.reply(address.lower())
+        if number == 421:
             # aiosmtpd sends the reply after we return; hang up once it is out.
             server.loop.call_later(0.05, lambda: server.transport and server.transport.close())
-            return self.refuse(address, "421 4.3.2 Too busy, closing the connection")
+        if number is not None:
+            return self.refuse(address, REPLIES[number])
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
@@ -84,6 +113,7 @@ class Sink:
             "from": envelope.mail_from,
             "to": list(envelope.rcpt_tos),
             "tls": session.ssl is not None,
+            "authenticated": bool(session.authenticated),
             "subject": str(message.get("subject", "")),
             "text": part(message, "plain"),
             "html": part(message, "html"),
@@ -94,6 +124,9 @@ class Sink:
         aside.write_text(json.dumps(record, ensure_ascii=False), encoding="utf-8")
         os.replace(aside, file)
         print(f"{now()} accepted {file.name} tls={record['tls']}", flush=True)
+        lost = [to.lower() for to in envelope.rcpt_tos if to.lower().startswith("lost")]
+        if any(self.tries_of(to) == 0 for to in lost) and server.transport is not None:
+            server.transport.abort()
         return f"250 2.0.0 OK {name}"
 
 
@@ -111,6 +144,8 @@ async def serve(args: argparse.Namespace) -> None:
             ident="test mail sink",
             tls_context=tls,
             require_starttls=True,
+            auth_require_tls=True,
+            authenticator=lambda *_: AuthResult(success=True),
             enable_SMTPUTF8=True,
             loop=loop,
         )

@@ -84,6 +84,8 @@ pub enum MigrateError {
 
 /// Applies what is missing, as the owner of `owner_url`, for a server that logs in as `login_url` says.
 ///
+/// A database that a newer version has migrated keeps that version's policies.
+///
 /// The login role is made if it does not exist, with the password of its URL, and granted what the server needs: it
 /// owns nothing and is no superuser. Safe to run from several replicas at once and at any time.
 pub async fn migrate(
@@ -151,10 +153,26 @@ async fn apply_policies(owner: &mut PgConnection) -> Result<(), MigrateError> {
         .execute(&mut *transaction)
         .await
         .map_err(at(POLICIES[0].0))?;
+    // Ours would take from a newer version, which may be serving by now, what it was granted on what only it knows.
+    if is_ahead(&mut transaction).await.map_err(at(POLICIES[0].0))? {
+        tracing::info!("a newer version has migrated this database: its policies stay");
+        return Ok(());
+    }
     for (file, declarations) in POLICIES {
         sqlx::raw_sql(*declarations).execute(&mut *transaction).await.map_err(at(file))?;
     }
     transaction.commit().await.map_err(at(POLICIES[0].0))
+}
+
+/// Whether a newer version has applied a migration that this one does not have.
+async fn is_ahead(owner: &mut PgConnection) -> sqlx::Result<bool> {
+    let ours: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+    sqlx::query_scalar(
+        "select exists (select from auth.schema_migrations where success and version <> all($1))",
+    )
+    .bind(&ours)
+    .fetch_one(owner)
+    .await
 }
 
 /// The role the server logs in with.

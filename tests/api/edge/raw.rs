@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Long enough for any answer here, on a machine that does much else.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What every answer must say, whoever wrote it.
-pub(super) const PROTECTION: [(&str, &str); 5] = [
+pub(crate) const PROTECTION: [(&str, &str); 5] = [
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     (
@@ -22,22 +22,22 @@ pub(super) const PROTECTION: [(&str, &str); 5] = [
 ];
 
 /// A connection.
-pub(super) struct Raw {
-    pub(super) stream: TcpStream,
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
     /// What was read past the last answer.
     rest: Vec<u8>,
 }
 
 /// An answer of HTTP/1.1.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (known, value) = line.split_once(':')?;
             known.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -46,7 +46,7 @@ impl Answer {
 
     /// A refusal that was written without a handler: as well protected as any answer, and the last one.
     #[track_caller]
-    pub(super) fn assert_refusal(&self, status: u16, code: &str) {
+    pub(crate) fn assert_refusal(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{self:?}");
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap();
         assert_eq!((&body["code"], self.header("x-sb-error-code")), (&code.into(), Some(code)), "{self:?}");
@@ -60,24 +60,24 @@ impl Answer {
 }
 
 impl Raw {
-    pub(super) async fn to(address: &str) -> Self {
+    pub(crate) async fn to(address: &str) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), rest: Vec::new() }
     }
 
     /// A connection that comes from a certain address of this machine.
-    pub(super) async fn from(source: &str, address: &str) -> Self {
+    pub(crate) async fn from(source: &str, address: &str) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
         Self { stream: socket.connect(address.parse().unwrap()).await.unwrap(), rest: Vec::new() }
     }
 
     /// Sends; whether the other side still takes it is not said.
-    pub(super) async fn say(&mut self, text: impl AsRef<[u8]>) {
+    pub(crate) async fn say(&mut self, text: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(text.as_ref()).await;
     }
 
     /// The next answer; `None` if the connection ends without one.
-    pub(super) async fn answer(&mut self) -> Option<Answer> {
+    pub(crate) async fn answer(&mut self) -> Option<Answer> {
         tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer or an end in time")
     }
 
@@ -105,14 +105,14 @@ impl Raw {
     }
 
     /// Whatever comes until the end.
-    pub(super) async fn all(mut self) -> Vec<u8> {
+    pub(crate) async fn all(mut self) -> Vec<u8> {
         let rest = async { while self.read_more().await.is_some() {} };
         tokio::time::timeout(PATIENCE, rest).await.expect("an end in time");
         self.rest
     }
 
     /// Waits for the end of the connection, with nothing more before it.
-    pub(super) async fn assert_ends(self) {
+    pub(crate) async fn assert_ends(self) {
         let rest = self.all().await;
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
     }

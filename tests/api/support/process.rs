@@ -35,8 +35,15 @@ impl Ended {
     }
 }
 
+/// The server as it was built with the tests.
+pub(crate) const PRESENT: &str = env!("CARGO_BIN_EXE_doorcode");
+
 fn command(arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doorcode"));
+    command_of(Path::new(PRESENT), arguments, settings, folder)
+}
+
+fn command_of(program: &Path, arguments: &[&str], settings: &[(String, String)], folder: &Path) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
     for (name, value) in settings {
         command.env(format!("DOORCODE__{name}"), value);
@@ -67,7 +74,7 @@ pub(crate) async fn run_at_terminal(
     variables: &[(&str, &str)],
     typed: &str,
 ) -> Ended {
-    let program = [&[env!("CARGO_BIN_EXE_doorcode")], arguments].concat();
+    let program = [&[PRESENT], arguments].concat();
     // util-linux's: it gives the command a terminal, and copies what is typed to it.
     let mut command = Command::new("script");
     command.args(["--quiet", "--return", "--command", &program.join(" "), "/dev/null"]);
@@ -110,7 +117,12 @@ pub(crate) async fn run_with(
 impl Process {
     /// Starts a server and waits until it says where it is.
     pub(crate) async fn start(settings: &[(String, String)], folder: &Path) -> Self {
-        Self::launch(settings, &[], folder, true).await
+        Self::start_program(Path::new(PRESENT), settings, folder).await
+    }
+
+    /// The same with another build of the server.
+    pub(crate) async fn start_program(program: &Path, settings: &[(String, String)], folder: &Path) -> Self {
+        Self::launch(program, settings, &[], folder, true).await
     }
 
     /// Starts a server whose clock is so many seconds ahead of everybody's, or behind.
@@ -119,15 +131,16 @@ impl Process {
         let off = format!("{ahead:+}s");
         let variables =
             [("LD_PRELOAD", &*library), ("FAKETIME", &*off), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
-        Self::launch(settings, &variables, folder, true).await
+        Self::launch(Path::new(PRESENT), settings, &variables, folder, true).await
     }
 
     /// Starts a server whose log nobody reads: after some 64 KiB its standard error takes no more.
     pub(crate) async fn start_with_stuck_log(settings: &[(String, String)], folder: &Path) -> Self {
-        Self::launch(settings, &[], folder, false).await
+        Self::launch(Path::new(PRESENT), settings, &[], folder, false).await
     }
 
     async fn launch(
+        program: &Path,
         settings: &[(String, String)],
         variables: &[(&str, &str)],
         folder: &Path,
@@ -140,7 +153,7 @@ impl Process {
         ];
         let common = common.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let settings: Vec<_> = common.into_iter().chain(settings.iter().cloned()).collect();
-        let mut child = command(&["serve"], &settings, folder)
+        let mut child = command_of(program, &["serve"], &settings, folder)
             .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
