@@ -2,6 +2,7 @@
 //!
 //! Only here is it found out whether an address has an account: the person who asked has long had their answer.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,49 +99,50 @@ impl MailWorkers {
             self.flows.metrics.mail.tried(Queue::Codes, MailTry::Dropped);
             return self.done(&mail).await;
         };
+        let is_done = tokio::select! {
+            is_done = self.try_until_done(&job, sending) => is_done,
+            never = self.keep(&mail) => match never {},
+        };
+        if is_done {
+            self.done(&mail).await;
+        } else if let Err(error) = self.flows.codes.mail_give_back(mail).await {
+            tracing::warn!(error = %causes(&error), "a mail waits for its lease to end");
+        }
+    }
+
+    /// Renews the lease of a mail in hand, whether it waits for its turn, is on its way or waits for the next try.
+    async fn keep(&self, mail: &QueuedMail) -> Infallible {
+        loop {
+            tokio::time::sleep(MAIL_LEASE / 3).await;
+            // If this fails the lease may end, and another worker sends the mail too: twice is better than never.
+            let _ = self.flows.codes.mail_renew(mail).await;
+        }
+    }
+
+    /// False if the server stops before it is done.
+    async fn try_until_done(&self, job: &MailJob, sending: &Semaphore) -> bool {
         let mut tries = 0;
         let mut draft = None;
         loop {
             let outcome = match sending.acquire().await {
                 Ok(_permit) => {
                     let span = traces::mail_try(Queue::Codes);
-                    self.try_once(&job, &mut draft, tries == 0).instrument(span).await
+                    self.try_once(job, &mut draft, tries == 0).instrument(span).await
                 }
                 Err(_) => MailTry::Retried,
             };
             self.flows.metrics.mail.tried(Queue::Codes, outcome);
             if outcome != MailTry::Retried {
-                return self.done(&mail).await;
+                return true;
             }
-            if !self.pause(&mail, tries).await {
-                if let Err(error) = self.flows.codes.mail_give_back(mail).await {
-                    tracing::warn!(
-                        error = %causes(&error),
-                        "a mail waits for its lease to end"
-                    );
-                }
-                return;
+            // A fifth more or less, so that mails that failed together do not come back together.
+            let pause = self.pause_after(tries).mul_f64(system_rng().random_range(0.8..1.2));
+            tokio::select! {
+                () = self.flows.finishing.cancelled() => return false,
+                () = tokio::time::sleep(pause) => {}
             }
             tries += 1;
         }
-    }
-
-    /// Waits for the next try, renewing the lease; false if the server stops meanwhile.
-    async fn pause(&self, mail: &QueuedMail, tries: usize) -> bool {
-        let base = self.pause_after(tries);
-        // A fifth more or less, so that mails that failed together do not come back together.
-        let mut left = base.mul_f64(system_rng().random_range(0.8..1.2));
-        while !left.is_zero() {
-            let step = left.min(MAIL_LEASE / 3);
-            tokio::select! {
-                () = self.flows.finishing.cancelled() => return false,
-                () = tokio::time::sleep(step) => {}
-            }
-            left -= step;
-            // If this fails the lease may end, and another worker sends the mail too: twice is better than never.
-            let _ = self.flows.codes.mail_renew(mail).await;
-        }
-        !self.flows.finishing.is_cancelled()
     }
 
     /// Writes the mail, unless an earlier try has, and hands it over. All but [`MailTry::Retried`] is the end of it.

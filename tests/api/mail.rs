@@ -102,6 +102,60 @@ async fn f12_an_address_that_bounces_gets_the_same_answer_and_holds_up_nobody() 
     assert!(accepted(&bounce).is_empty());
 }
 
+/// A mail in a worker's hands: its id, whose they are, since how many milliseconds, how often it was taken.
+type Taken = (String, String, u64, u64);
+
+async fn taken(services: &Services) -> Vec<Taken> {
+    let mut ask = redis::cmd("XPENDING");
+    ask.arg(mail_key(services).await).arg("mailers").arg("-").arg("+").arg(10);
+    // Nobody has looked for mail yet.
+    ask.query_async(&mut services.redis().await).await.unwrap_or_default()
+}
+
+async fn mail_key(services: &Services) -> String {
+    services.keys().await.into_iter().find(|key| key.ends_with(":mail")).unwrap()
+}
+
+async fn wait_until_taken(services: &Services, count: usize) -> Vec<Taken> {
+    for _ in 0..400 {
+        let taken = taken(services).await;
+        if taken.len() >= count {
+            return taken;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("no worker took mail {count}");
+}
+
+/// The lease is a minute, and is renewed three times in it: this takes a third of one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f10_a_mail_on_its_way_and_one_that_waits_behind_it_stay_with_the_worker_that_took_them() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = smtp();
+    settings[2].1 = silent.local_addr().unwrap().port().to_string();
+    settings.push(("MAIL__WORKERS", "1".to_owned()));
+    settings.push(("MAIL__COMMAND_TIMEOUT_SECS", "60".to_owned()));
+    let app = TestApp::on_services_with(&borrowed(&settings)).await;
+    for local in ["ada", "eve"] {
+        app.request_code(READER, &fresh(local)).await.assert_ok();
+    }
+    let services = app.services.as_ref().unwrap();
+    let almost_over = 50_000;
+    for (id, worker, ..) in wait_until_taken(services, 2).await {
+        let mut age = redis::cmd("XCLAIM");
+        age.arg(mail_key(services).await).arg("mailers").arg(worker).arg(0).arg(id);
+        age.arg("IDLE").arg(almost_over).arg("JUSTID");
+        age.exec_async(&mut services.redis().await).await.unwrap();
+    }
+    for _ in 0..300 {
+        if taken(services).await.iter().all(|(.., idle, _)| *idle < almost_over) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("a lease is left to end: {:?}", taken(services).await);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f10_mails_wait_for_a_mail_server_that_is_down_even_over_a_restart() {
     let mut settings = smtp();
@@ -112,23 +166,7 @@ async fn f10_mails_wait_for_a_mail_server_that_is_down_even_over_a_restart() {
     app.request_code(READER, &email).await.assert_ok();
     let services = app.services.as_ref().unwrap();
     // A worker holds the mail and tries; then it has to give it back.
-    for _ in 0..400 {
-        let mut redis = services.redis().await;
-        let key = services.keys().await.into_iter().find(|key| key.ends_with(":mail")).unwrap();
-        let pending: Vec<redis::Value> = redis::cmd("XPENDING")
-            .arg(&key)
-            .arg("mailers")
-            .arg("-")
-            .arg("+")
-            .arg(10)
-            .query_async(&mut redis)
-            .await
-            .unwrap_or_default();
-        if !pending.is_empty() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
+    wait_until_taken(services, 1).await;
     let app = app.restart_with(&borrowed(&smtp())).await;
     let mails = wait_for_mail(&email, 1).await;
     let code = code_in(mails[0]["text"].as_str().unwrap());

@@ -10,7 +10,9 @@ use doorcode::ports::db::{
 use doorcode::telemetry::DbCounts;
 use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use url::Url;
 use uuid::Uuid;
 
 use super::support::database::{Db, become_role};
@@ -227,6 +229,36 @@ async fn connections_are_no_more_than_allowed_replaced_when_they_die_and_gone_af
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("a connection outlived the pool");
+}
+
+/// Many come at once after PostgreSQL was away: each waits for its turn and has no time left to connect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f19_a_connection_that_takes_longer_to_make_than_anybody_waits_is_made_all_the_same() {
+    let (patience, slowness) = (Duration::from_millis(100), Duration::from_millis(400));
+    let db = Db::on_services().await;
+    let mut url = Url::parse(&db.services.as_ref().unwrap().server_url()).unwrap();
+    let postgres = url.port().unwrap();
+    let slow = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    url.set_port(Some(slow.local_addr().unwrap().port())).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = slow.accept().await {
+            tokio::spawn(async move {
+                tokio::time::sleep(slowness).await;
+                let mut server = TcpStream::connect(("127.0.0.1", postgres)).await.unwrap();
+                // It ends with either of them.
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    let pooler = if is_behind_pgbouncer() { Pooler::Transaction } else { Pooler::None };
+    let server = connect(url.into(), pooler, 1);
+    for _ in 0..100 {
+        if let Ok(checked) = tokio::time::timeout(patience, server.check()).await {
+            checked.unwrap();
+            return;
+        }
+    }
+    panic!("no connection was ever made");
 }
 
 /// Polls a request so many times, then drops it; whether it was not done by then.

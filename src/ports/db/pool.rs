@@ -172,10 +172,14 @@ impl Pool {
             }
             connection.discard();
         }
-        // In a box, so that the many statements that find one need not hold the space for making one.
-        let new = Box::pin(self.shared.sqlx.acquire()).await?;
-        connection.held = Some(Held { connection: new, since: Instant::now() });
-        Ok(connection)
+        // By itself: whoever waited long for a turn has little time left to make one, and so has the next. What one of them
+        // has begun is there for another.
+        let making = tokio::spawn(async move {
+            let new = connection.shared.sqlx.acquire().await?;
+            connection.held = Some(Held { connection: new, since: Instant::now() });
+            Ok(connection)
+        });
+        making.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
 
     /// Closes every connection, waiting for those in use.
