@@ -112,6 +112,8 @@ impl World {
             ("LIMITS__CLIENT_SENDS_PER_10MIN", "1000".to_owned()),
             ("LIMITS__CLIENT_SENDS_PER_HOUR", "1000".to_owned()),
             ("LIMITS__NETWORK_SENDS_PER_HOUR", "1000".to_owned()),
+            // All addresses are of one host.
+            ("LIMITS__HOST_MAILS_PER_HOUR", "1000000".to_owned()),
             ("SITES__READER__MAILS_PER_HOUR", "1000000".to_owned()),
             ("SITES__MANAGEMENT__MAILS_PER_HOUR", "1000000".to_owned()),
             // What is typed wrongly here is no attack.
