@@ -15,7 +15,14 @@ pub(crate) fn replaced(file: &str, changes: &[(&str, &str)]) -> String {
     })
 }
 
-/// A port of this machine that is free now.
+/// A port for a server that starts later, and may stop and start again: below those that this machine gives to outgoing
+/// connections, one of which could have it by then.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    loop {
+        let [.., high, low] = uuid::Uuid::new_v4().into_bytes();
+        let port = 20_000 + u16::from_be_bytes([high, low]) % 12_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
