@@ -1,7 +1,7 @@
 //! F14: replicas whose clocks are wrong.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::Value;
@@ -9,10 +9,8 @@ use serde_json::Value;
 use crate::people::{Crowd, Person, after};
 use crate::stores::PEOPLE;
 use crate::wire::{Wire, somewhere};
-use crate::world::World;
+use crate::world::{World, until};
 
-/// How often a load balancer and a test look.
-const LOOK: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) async fn f14_replicas_whose_clocks_are_wrong_say_so_and_decide_over_nothing_by_them(
@@ -56,7 +54,10 @@ async fn far_off(world: &Arc<World>) {
     let code = person.code().await;
     let left = lets_codes_end_in(world, Duration::from_millis(500)).await;
     assert!((500_000..=600_000).contains(&left), "a code has {left} ms, whoever issued it");
-    until("the code is over", async || lets_codes_end_in(world, Duration::from_millis(500)).await < 0).await;
+    until(PATIENCE, "the code is over", async || {
+        lets_codes_end_in(world, Duration::from_millis(500)).await < 0
+    })
+    .await;
     for wire in &wires {
         assert_eq!(wire.verify(&person.email, &code, &[403]).await.status(), Some(403));
     }
@@ -111,12 +112,4 @@ async fn lets_codes_end_in(world: &World, end: Duration) -> i64 {
         redis::cmd("PEXPIRE").arg(&key).arg(end).arg("LT").exec_async(&mut redis).await.unwrap();
     }
     most
-}
-
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !condition().await {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        tokio::time::sleep(LOOK).await;
-    }
 }

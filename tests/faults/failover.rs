@@ -10,7 +10,7 @@ use crate::races::{directly, sessions_of};
 use crate::redis::{OwnRedis, client_of};
 use crate::stores::PEOPLE;
 use crate::wire::Got;
-use crate::world::World;
+use crate::world::{World, until};
 
 /// How long a failover may take: longer than the servers of the tests need to be sure that their master is gone.
 const FAILOVER: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ pub(crate) async fn f04_a_code_that_comes_back_with_a_failover_opens_no_second_s
         let mut master = connected(dead).await.expect("the master");
         redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("replica").exec_async(&mut master).await.unwrap();
         let tokens = person.type_code_or_hear_no(&code).await.expect("a session");
-        until("the code is gone", async || !exists(dead, &key).await).await;
+        until(FAILOVER, "the code is gone", async || !exists(dead, &key).await).await;
         redis.signal(dead, "KILL");
         for follower in &followers {
             redis.signal(*follower, "CONT");
@@ -41,7 +41,8 @@ pub(crate) async fn f04_a_code_that_comes_back_with_a_failover_opens_no_second_s
         let began = Instant::now();
         // In the slot of the code, as its braces say.
         let tag = key.split_inclusive('}').next().unwrap();
-        until("a failover", async || redis.master_of(tag).await.is_some_and(|port| port != dead)).await;
+        until(FAILOVER, "a failover", async || redis.master_of(tag).await.is_some_and(|port| port != dead))
+            .await;
         let (took, master) = (began.elapsed(), redis.master_of(tag).await.unwrap());
         assert!(exists(master, &key).await, "the new master has the code");
         world.ledger.codes_are_lost();
@@ -103,12 +104,4 @@ async fn connected(port: u16) -> Option<MultiplexedConnection> {
     let client = client_of(port);
     let connecting = client.get_multiplexed_async_connection();
     tokio::time::timeout(Duration::from_secs(1), connecting).await.ok()?.ok()
-}
-
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let end = Instant::now() + FAILOVER;
-    while !condition().await {
-        assert!(Instant::now() < end, "{what}: not within {FAILOVER:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 
@@ -10,7 +10,7 @@ use crate::people::{Crowd, Person, after, recovery};
 use crate::races::{at_once, directly, sessions_of};
 use crate::stores::{PEOPLE, SOON, is_turned_away_within, outage};
 use crate::tally::Act;
-use crate::world::World;
+use crate::world::{World, until};
 
 /// Forgets everything, and tells what was there the moment before: the time, and when each wrong guess was made.
 const FORGET: &str = "
@@ -52,7 +52,8 @@ pub(crate) async fn f03_a_redis_that_forgets_everything_admits_no_sixth_guess(wo
         };
         let forgetting = async {
             let counted = 2 + round % 3;
-            until("guesses are counted", async || guesses_since(&world, began).await >= counted).await;
+            until(REMEMBERED, "guesses are counted", async || guesses_since(&world, began).await >= counted)
+                .await;
             let seen = forget(&world).await;
             if round % 2 == 1 {
                 world.restart_redis_empty();
@@ -89,8 +90,10 @@ pub(crate) async fn f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_d
         // At once: guesses of one moment are as many as those of several.
         at_once(&world, &person, &wrong_codes(&code, 5)).await;
         remembered += 5;
-        until("the guesses are remembered", async || world.count("auth.wrong_guesses").await == remembered)
-            .await;
+        until(REMEMBERED, "the guesses are remembered", async || {
+            world.count("auth.wrong_guesses").await == remembered
+        })
+        .await;
         tokio::time::sleep(GAP).await;
     };
     // All of a day.
@@ -98,7 +101,7 @@ pub(crate) async fn f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_d
         guess_five().await;
     }
     forget(&world).await;
-    until("the day's guesses are back", async || {
+    until(REMEMBERED, "the day's guesses are back", async || {
         keys(&world, "wrong").await.values().any(|count| *count == 20)
     })
     .await;
@@ -111,7 +114,7 @@ pub(crate) async fn f03_the_guesses_of_a_day_and_of_a_month_come_back_from_the_d
     forget(&world).await;
     guess_five().await;
     for _ in 0..2 {
-        until("the month is spent", async || !keys(&world, "spent").await.is_empty()).await;
+        until(REMEMBERED, "the month is spent", async || !keys(&world, "spent").await.is_empty()).await;
         let long = person.code().await;
         assert_eq!(long.len(), 13);
         person.type_code_until_taken(&long).await;
@@ -134,7 +137,7 @@ pub(crate) async fn f05_a_redis_that_is_full_takes_no_code_and_forgets_no_count(
             // Of all at once the right one may be the first.
             let is_begun =
                 async || guesses_since(&world, began).await > 0 || sessions_of(&world, &person).await > 0;
-            until("a guess is counted", is_begun).await;
+            until(REMEMBERED, "a guess is counted", is_begun).await;
             world.fill_redis(true).await;
         };
         tokio::join!(at_once(&world, &person, &guesses), filling);
@@ -207,12 +210,4 @@ async fn evicted(world: &World) -> String {
     let mut redis = world.redis_itself().await;
     let told: String = redis::cmd("INFO").arg("stats").query_async(&mut redis).await.unwrap();
     told.lines().find(|line| line.starts_with("evicted_keys:")).unwrap().trim().to_owned()
-}
-
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let end = Instant::now() + REMEMBERED;
-    while !condition().await {
-        assert!(Instant::now() < end, "{what}: not within {REMEMBERED:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }

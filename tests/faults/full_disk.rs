@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::people::{Crowd, Person, after};
 use crate::stores::{PEOPLE, SOON, a_session_and_a_code, is_turned_away_within};
-use crate::world::World;
+use crate::world::{World, until};
 
 /// Megabytes that the log of writes may have: two of its files.
 const ROOM: &str = "32";
@@ -31,7 +31,7 @@ pub(crate) async fn f17_a_full_disk_fells_postgresql_and_nothing_that_it_said(wo
         world.fill_postgres(true);
         // Each takes a new file of the log, until there is no room for one.
         let fills = "select pg_logical_emit_message(false, 'fills', 'it'), pg_switch_wal()";
-        until("PostgreSQL falls", async || sql(&world, fills).await.is_err()).await;
+        until(PATIENCE, "PostgreSQL falls", async || sql(&world, fills).await.is_err()).await;
         println!("  fell after {:.1?}", began.elapsed());
         let lasts = tokio::time::sleep(Duration::from_secs(world.rounds(2, 20) as u64));
         for _ in 0..2 {
@@ -44,7 +44,7 @@ pub(crate) async fn f17_a_full_disk_fells_postgresql_and_nothing_that_it_said(wo
         assert!(world.fallen_for_want_of_room() > fallen, "it had room");
         let began = Instant::now();
         world.fill_postgres(false);
-        until("PostgreSQL is back", async || {
+        until(PATIENCE, "PostgreSQL is back", async || {
             world.start_postgres();
             sql(&world, "select 1").await.is_ok()
         })
@@ -67,12 +67,4 @@ async fn sql(world: &World, statement: &str) -> sqlx::Result<()> {
     // The pool would wait for PostgreSQL for half a minute.
     let done = tokio::time::timeout(SOON, statement.execute(&world.sql)).await;
     done.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(drop)
-}
-
-async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !condition().await {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }

@@ -279,3 +279,13 @@ impl Drop for Stores {
         }
     }
 }
+
+/// Waits for something that is to happen within a time.
+pub(crate) async fn until(patience: Duration, what: &str, condition: impl AsyncFn() -> bool) {
+    let end = Instant::now() + patience;
+    while !condition().await {
+        assert!(Instant::now() < end, "{what}: not within {patience:?}");
+        // Often: what happens next may depend on seeing it at once.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
