@@ -54,76 +54,44 @@ find_postgres() {
     return 1
 }
 
-need_postgres() {
-    DOORCODE_TEST_PG_BIN=${DOORCODE_TEST_PG_BIN:-$(find_postgres || true)}
-    if [ -z "$DOORCODE_TEST_PG_BIN" ] && install_packages postgresql; then
-        DOORCODE_TEST_PG_BIN=$(find_postgres || true)
-    fi
-    [ -n "$DOORCODE_TEST_PG_BIN" ] ||
-        die "PostgreSQL 15 or newer is missing. Install it (Debian: apt-get install postgresql) and run this again."
-    export DOORCODE_TEST_PG_BIN
-}
-
-need_pgbouncer() {
-    DOORCODE_TEST_PGBOUNCER=${DOORCODE_TEST_PGBOUNCER:-$(find_program pgbouncer || true)}
-    if [ -z "$DOORCODE_TEST_PGBOUNCER" ] && install_packages pgbouncer; then
-        DOORCODE_TEST_PGBOUNCER=$(find_program pgbouncer || true)
-    fi
-    [ -n "$DOORCODE_TEST_PGBOUNCER" ] ||
-        die "PgBouncer is missing. Install it (Debian: apt-get install pgbouncer) and run this again."
-    export DOORCODE_TEST_PGBOUNCER
-}
-
-# Valkey speaks the same protocol and is what some distributions ship in its place.
-need_redis() {
-    DOORCODE_TEST_REDIS_SERVER=${DOORCODE_TEST_REDIS_SERVER:-$(command -v redis-server || command -v valkey-server || true)}
-    if [ -z "$DOORCODE_TEST_REDIS_SERVER" ]; then
-        need redis-server redis-server
-        DOORCODE_TEST_REDIS_SERVER=$(command -v redis-server)
-    fi
-    export DOORCODE_TEST_REDIS_SERVER
-}
-
 # find_program NAME: where it is; programs for administrators are not on everybody's PATH.
 find_program() { command -v "$1" || PATH=/usr/sbin:/usr/local/sbin command -v "$1"; }
 
-# The proxies that the files in config/ are for.
-need_proxies() {
-    DOORCODE_TEST_NGINX=${DOORCODE_TEST_NGINX:-$(find_program nginx || true)}
-    DOORCODE_TEST_CADDY=${DOORCODE_TEST_CADDY:-$(find_program caddy || true)}
-    if [ -z "$DOORCODE_TEST_NGINX" ] && install_packages nginx; then
-        DOORCODE_TEST_NGINX=$(find_program nginx || true)
-    fi
-    if [ -z "$DOORCODE_TEST_CADDY" ] && install_packages caddy; then
-        DOORCODE_TEST_CADDY=$(find_program caddy || true)
-    fi
-    if [ -z "$DOORCODE_TEST_NGINX" ] || [ -z "$DOORCODE_TEST_CADDY" ]; then
-        die "nginx or Caddy is missing. Install them (Debian: apt-get install nginx caddy) and run this again."
-    fi
-    export DOORCODE_TEST_NGINX DOORCODE_TEST_CADDY
-}
-
-# The load balancer in front of the replicas.
-need_haproxy() {
-    DOORCODE_TEST_HAPROXY=${DOORCODE_TEST_HAPROXY:-$(find_program haproxy || true)}
-    if [ -z "$DOORCODE_TEST_HAPROXY" ] && install_packages haproxy; then
-        DOORCODE_TEST_HAPROXY=$(find_program haproxy || true)
-    fi
-    [ -n "$DOORCODE_TEST_HAPROXY" ] ||
-        die "HAProxy is missing. Install it (Debian: apt-get install haproxy) and run this again."
-    export DOORCODE_TEST_HAPROXY
-}
+# Valkey speaks the same protocol and is what some distributions ship in its place.
+find_redis() { command -v redis-server || command -v valkey-server; }
 
 # What gives a program a clock of its own. The library is where its wrapper would look for it, on no path.
-need_faketime() {
-    find_faketime() { find /usr/lib /usr/lib64 /usr/local/lib -name libfaketimeMT.so.1 -print -quit 2>/dev/null; }
-    DOORCODE_TEST_FAKETIME=${DOORCODE_TEST_FAKETIME:-$(find_faketime || true)}
-    if [ -z "$DOORCODE_TEST_FAKETIME" ] && install_packages libfaketime; then
-        DOORCODE_TEST_FAKETIME=$(find_faketime || true)
+find_faketime() { find /usr/lib /usr/lib64 /usr/local/lib -name libfaketimeMT.so.1 -print -quit 2>/dev/null; }
+
+# Chrome will do as well, where somebody has it.
+find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+
+# need_found SETTING FIND WHAT PACKAGE: DOORCODE_TEST_SETTING says where WHAT is. It is left alone if it is set; otherwise
+# the command FIND knows, if need be after PACKAGE is installed.
+need_found() {
+    local setting=DOORCODE_TEST_$1 find=$2 what=$3 package=$4 found
+    # shellcheck disable=SC2086 # FIND may have arguments
+    found=${!setting:-$($find || true)}
+    # shellcheck disable=SC2086
+    if [ -z "$found" ] && install_packages "$package"; then
+        hash -r
+        found=$($find || true)
     fi
-    [ -n "$DOORCODE_TEST_FAKETIME" ] ||
-        die "libfaketime is missing. Install it (Debian: apt-get install libfaketime) and run this again."
-    export DOORCODE_TEST_FAKETIME
+    [ -n "$found" ] || die "$what is missing. Install it (Debian: apt-get install $package) and run this again."
+    export "$setting=$found"
+}
+
+need_postgres() { need_found PG_BIN find_postgres "PostgreSQL 15 or newer" postgresql; }
+need_pgbouncer() { need_found PGBOUNCER "find_program pgbouncer" PgBouncer pgbouncer; }
+need_redis() { need_found REDIS_SERVER find_redis redis-server redis-server; }
+need_faketime() { need_found FAKETIME find_faketime libfaketime libfaketime; }
+need_chromium() { need_found CHROMIUM find_chromium Chromium chromium; }
+
+# What stands in front of the server: the proxies that the files in config/ are for.
+need_proxies() {
+    need_found NGINX "find_program nginx" nginx nginx
+    need_found CADDY "find_program caddy" Caddy caddy
+    need_found HAPROXY "find_program haproxy" HAProxy haproxy
 }
 
 # need_python DIR PINS MODULE: a Python with the packages of the file PINS, among them MODULE. They are kept in DIR from
@@ -183,20 +151,6 @@ need_node() {
     major=$(node -p 'process.versions.node.split(".")[0]')
     [ "$major" -ge 20 ] || die "Node.js $major is too old for the suites in tests/sdk, tests/clients and tests/browser. Install Node.js 20 or newer and run this again."
     need npm npm
-}
-
-# Chrome will do as well, where somebody has it.
-find_chromium() {
-    command -v chromium || command -v chromium-browser || command -v google-chrome
-}
-
-need_chromium() {
-    DOORCODE_TEST_CHROMIUM=${DOORCODE_TEST_CHROMIUM:-$(find_chromium || true)}
-    if [ -z "$DOORCODE_TEST_CHROMIUM" ]; then
-        need chromium chromium
-        DOORCODE_TEST_CHROMIUM=$(command -v chromium)
-    fi
-    export DOORCODE_TEST_CHROMIUM
 }
 
 need_cargo() {
