@@ -2,6 +2,7 @@
 
 mod abuse;
 mod ambiguous;
+mod costs;
 mod drain;
 mod headers;
 mod http2;

@@ -1,7 +1,6 @@
 //! T37, T38, T39 over three replicas, directly and through the load balancer: requests that are large, slow or ambiguous.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -10,12 +9,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 
 use crate::ambiguous::{CHUNKS, ambiguous};
+use crate::costs::{descriptors, memory};
 use crate::people::{Crowd, Person, after};
-use crate::raw::{PATIENCE, Raw};
+use crate::raw::{Dripping, PATIENCE, Raw};
+use crate::replica::Replica;
 use crate::stores::PEOPLE;
 use crate::tally::Act;
 use crate::wire::{READER, Wire, somewhere};
-use crate::world::World;
+use crate::world::{World, until};
 
 /// What a replica may need for a moment, in KiB.
 const ROOM: usize = 20 * 1024;
@@ -31,16 +32,10 @@ async fn connection(port: u16) -> Raw {
     Raw::from(&somewhere().to_string(), &format!("127.0.0.1:{port}")).await
 }
 
-/// What the replicas have in memory, in KiB.
-async fn memory(world: &World) -> Vec<usize> {
-    let mut sizes = Vec::new();
-    for replica in &world.replicas {
-        let status = format!("/proc/{}/status", replica.pid().await.unwrap());
-        let status = std::fs::read_to_string(status).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        sizes.push(line.trim().trim_end_matches(" kB").parse().unwrap());
-    }
-    sizes
+/// What the kernel says of each replica.
+async fn each_replica(world: &World, of: impl Fn(u32) -> usize) -> Vec<usize> {
+    let pids = join_all(world.replicas.iter().map(Replica::pid)).await;
+    pids.into_iter().map(|pid| of(pid.unwrap())).collect()
 }
 
 pub(crate) async fn t37_bodies_without_an_end_deep_and_packed_ones_are_refused_and_cost_no_memory(
@@ -49,7 +44,7 @@ pub(crate) async fn t37_bodies_without_an_end_deep_and_packed_ones_are_refused_a
     let crowd = Crowd::come(&world, PEOPLE, 37);
     // What people at work take is taken by now.
     join_all((0..20).map(async |_| Person::new(&world).sign_in_now().await)).await;
-    let before = memory(&world).await;
+    let before = each_replica(&world, memory).await;
     let head = format!("POST /auth/v1/otp HTTP/1.1\r\nHost: {READER}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let each = world.rounds(5, 50);
@@ -78,8 +73,12 @@ pub(crate) async fn t37_bodies_without_an_end_deep_and_packed_ones_are_refused_a
         let packed = wire.post("/auth/v1/otp", &json!({})).header("content-encoding", "gzip");
         assert_eq!(packed.send().await.unwrap().status(), 415, "on port {port}");
     }
-    let grown: Vec<_> =
-        memory(&world).await.iter().zip(&before).map(|(now, before)| now.saturating_sub(*before)).collect();
+    let grown: Vec<_> = each_replica(&world, memory)
+        .await
+        .iter()
+        .zip(&before)
+        .map(|(now, before)| now.saturating_sub(*before))
+        .collect();
     assert!(grown.iter().all(|grown| *grown < ROOM), "KiB more: {grown:?}");
     println!(
         "  of {} endless bodies at most {most} KiB were taken; KiB more in memory: {grown:?}",
@@ -88,47 +87,16 @@ pub(crate) async fn t37_bodies_without_an_end_deep_and_packed_ones_are_refused_a
     after(&world, crowd).await;
 }
 
-/// Descriptors that the replicas have open.
-async fn descriptors(world: &World) -> Vec<usize> {
-    let mut counts = Vec::new();
-    for replica in &world.replicas {
-        let folder = format!("/proc/{}/fd", replica.pid().await.unwrap());
-        counts.push(std::fs::read_dir(folder).unwrap().count());
-    }
-    counts
-}
-
 /// Connections that drip a head, each anew when it is ended.
 const SLOW: usize = 2000;
 /// How often somebody comes who is not to notice anything.
 const EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) async fn t38_slow_clients_keep_nobody_from_signing_in(world: Arc<World>) {
-    let before = descriptors(&world).await;
-    let (stop, open, ended) =
-        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let mut clients = JoinSet::new();
-    for port in ports(&world).into_iter().cycle().take(SLOW) {
-        let (stop, open, ended) = (Arc::clone(&stop), Arc::clone(&open), Arc::clone(&ended));
-        clients.spawn(async move {
-            while !stop.load(Ordering::Relaxed) {
-                let mut raw = connection(port).await;
-                open.fetch_add(1, Ordering::Relaxed);
-                raw.say(format!("POST /auth/v1/otp HTTP/1.1\r\nHost: {READER}\r\nX: ")).await;
-                while !stop.load(Ordering::Relaxed) && raw.stream.write_all(b"x").await.is_ok() {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                open.fetch_sub(1, Ordering::Relaxed);
-                ended.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-    }
-    let all_there = async {
-        while open.load(Ordering::Relaxed) < SLOW * 9 / 10 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, all_there).await.expect("they are connected");
+    let before = each_replica(&world, descriptors).await;
+    let clients = ports(&world).into_iter().cycle().take(SLOW).map(|port| move || connection(port));
+    let slow = Dripping::begin(clients, READER);
+    until(PATIENCE, "they are connected", async || slow.open() >= SLOW * 9 / 10).await;
     drop(world.tally.take());
     let mut canaries = JoinSet::new();
     for _ in 0..world.rounds(35, 300) {
@@ -144,17 +112,21 @@ pub(crate) async fn t38_slow_clients_keep_nobody_from_signing_in(world: Arc<Worl
     took.sort_unstable();
     // All but the hundredth that is slowest.
     let late = took[took.len() - 1 - took.len().div_ceil(100)];
-    let ended = ended.load(Ordering::Relaxed);
-    stop.store(true, Ordering::Relaxed);
-    clients.join_all().await;
+    let ended = slow.ended();
+    slow.end().await;
     println!(
         "  {sessions} sign-ins beside {SLOW} slow clients: 99 of 100 answers within {late} ms; the slow were ended {ended} times"
     );
     assert!(late < 1000, "99 of 100 answers within {late} ms");
     assert!(ended >= SLOW, "they were ended, and came again");
     let stopped = Instant::now();
-    while descriptors(&world).await.iter().zip(&before).any(|(now, before)| *now > before + 20) {
-        assert!(stopped.elapsed() < Duration::from_secs(30), "{:?} of {before:?}", descriptors(&world).await);
+    while each_replica(&world, descriptors).await.iter().zip(&before).any(|(now, before)| *now > before + 20)
+    {
+        assert!(
+            stopped.elapsed() < Duration::from_secs(30),
+            "{:?} of {before:?}",
+            each_replica(&world, descriptors).await
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("  descriptors were back after {:.1?}", stopped.elapsed());

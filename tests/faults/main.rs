@@ -37,6 +37,8 @@ mod ambiguous;
 #[path = "../api/support/cluster.rs"]
 #[expect(dead_code, reason = "tests/api uses the rest")]
 mod cluster;
+#[path = "../api/edge/costs.rs"]
+mod costs;
 #[path = "../api/support/own.rs"]
 mod own;
 #[path = "../api/support/process.rs"]

@@ -263,6 +263,12 @@ impl RedisCodes {
         }
     }
 
+    /// What an address may get wrong in a day: a device that it knows has a reserve of its own.
+    fn wrong_per_day(&self, device: Option<AddressTag>) -> u32 {
+        let limits = &self.settings.limits;
+        device.map_or(limits.wrong_per_day, |_| limits.known.wrong_per_day)
+    }
+
     pub(super) async fn is_tripped(&self) -> Result<bool, PortError> {
         let trip = self.settings.limits.trip;
         let (ten_minutes, day) = (self.fair_share(trip.per_ten_minutes), self.fair_share(trip.per_day));

@@ -1,7 +1,6 @@
 //! Many clients at once, and clients that want too much.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -9,7 +8,8 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use super::raw::{PATIENCE, Raw};
+use super::costs::{descriptors, memory};
+use super::raw::{Dripping, PATIENCE, Raw};
 use crate::support::app::{READER, text};
 use crate::support::process::Process;
 use crate::support::{Services, TestApp};
@@ -78,18 +78,6 @@ async fn t38_a_full_server_closes_what_is_idle_for_whoever_comes() {
     }
 }
 
-/// Descriptors that a process has open.
-fn descriptors(process: &Process) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", process.pid())).unwrap().count()
-}
-
-/// What a process has in memory, in KiB.
-fn memory(process: &Process) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
 async fn process(changes: &[(&str, &str)], folder: &std::path::Path) -> Process {
     let services = Services::new().await;
     let mut settings = services.settings();
@@ -117,29 +105,15 @@ async fn t38_two_thousand_slow_clients_do_not_keep_anybody_from_signing_in() {
         folder.path(),
     )
     .await;
-    let before = descriptors(&process);
-    let (stop, open, ended) =
-        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let slow: Vec<_> = (0..DRIPPING)
-        .map(|_| {
-            let address = process.authority().to_owned();
-            let (stop, open, ended) = (Arc::clone(&stop), Arc::clone(&open), Arc::clone(&ended));
-            tokio::spawn(async move {
-                while !stop.load(Ordering::Relaxed) {
-                    let mut raw = Raw::to(&address).await;
-                    open.fetch_add(1, Ordering::Relaxed);
-                    raw.say(format!("POST /auth/v1/otp HTTP/1.1\r\nHost: {READER}\r\nX: ")).await;
-                    while !stop.load(Ordering::Relaxed) && raw.stream.write_all(b"x").await.is_ok() {
-                        tokio::time::sleep(Duration::from_millis(500)).await;
-                    }
-                    open.fetch_sub(1, Ordering::Relaxed);
-                    ended.fetch_add(1, Ordering::Relaxed);
-                }
-            })
-        })
-        .collect();
+    let before = descriptors(process.pid());
+    let address = Arc::<str>::from(process.authority());
+    let connect = move || {
+        let address = Arc::clone(&address);
+        async move { Raw::to(&address).await }
+    };
+    let slow = Dripping::begin(std::iter::repeat_n(connect, DRIPPING), READER);
     let all_there = async {
-        while open.load(Ordering::Relaxed) < DRIPPING || descriptors(&process) < before + DRIPPING / 2 {
+        while slow.open() < DRIPPING || descriptors(process.pid()) < before + DRIPPING / 2 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -161,11 +135,10 @@ async fn t38_two_thousand_slow_clients_do_not_keep_anybody_from_signing_in() {
     times.sort();
     let p99 = times[times.len() * 99 / 100 - 1];
     assert!(p99 < Duration::from_secs(1), "p99 {p99:?}, slowest {:?}", times.last());
-    assert!(ended.load(Ordering::Relaxed) > DRIPPING, "they were ended, and came again");
-    stop.store(true, Ordering::Relaxed);
-    join_all(slow).await;
+    assert!(slow.ended() > DRIPPING, "they were ended, and came again");
+    slow.end().await;
     let all_back = async {
-        while descriptors(&process) > before + 20 {
+        while descriptors(process.pid()) > before + 20 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -178,7 +151,7 @@ async fn t38_a_system_without_descriptors_costs_the_idle_their_connections_and_n
     let folder = tempfile::tempdir().unwrap();
     let process = process(&[], folder.path()).await;
     // So many more than it has now, and no more: some go to the stores.
-    let most = (descriptors(&process) + 40).to_string();
+    let most = (descriptors(process.pid()) + 40).to_string();
     let pid = process.pid().to_string();
     let mut limit = std::process::Command::new("prlimit");
     let limited = limit.args(["--pid", &pid, &format!("--nofile={most}:{most}")]).status().unwrap();
@@ -200,7 +173,7 @@ async fn t37_a_body_without_an_end_is_refused_early_and_costs_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let process = process(&[], folder.path()).await;
     assert_eq!(process.get(READER, "/health/ready").await.0.as_u16(), 200);
-    let before = memory(&process);
+    let before = memory(process.pid());
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
     let endless = (0..20).map(async |_| {
         let mut raw = Raw::to(process.authority()).await;
@@ -217,7 +190,11 @@ async fn t37_a_body_without_an_end_is_refused_early_and_costs_no_memory() {
     let sent = tokio::time::timeout(PATIENCE, join_all(endless)).await.expect("the server ends them");
     // What fits into the buffers of both systems, and no more.
     assert!(sent.iter().all(|sent| *sent < 32 * 1024 * 1024), "{sent:?}");
-    assert!(memory(&process) < before + 20 * 1024, "{before} KiB before, {} KiB after", memory(&process));
+    assert!(
+        memory(process.pid()) < before + 20 * 1024,
+        "{before} KiB before, {} KiB after",
+        memory(process.pid())
+    );
     // One chunk too many at a time, and the client listens.
     let mut raw = Raw::to(process.authority()).await;
     raw.say(format!(

@@ -1,10 +1,13 @@
 //! A client that sends what it is told, and a way to read what comes back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 
 /// Long enough for any answer here, on a machine that does much else.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -115,5 +118,59 @@ impl Raw {
     pub(crate) async fn assert_ends(self) {
         let rest = self.all().await;
         assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+    }
+}
+
+/// Clients that drip a head, octet by octet, each on a new connection when its last one is ended.
+pub(crate) struct Dripping {
+    clients: JoinSet<()>,
+    count: Arc<Count>,
+}
+
+#[derive(Default)]
+struct Count {
+    stop: AtomicBool,
+    open: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl Dripping {
+    pub(crate) fn begin<C, F>(clients: impl IntoIterator<Item = C>, host: &'static str) -> Self
+    where
+        C: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output = Raw> + Send,
+    {
+        let count = Arc::<Count>::default();
+        let drip = |connect: C| {
+            let count = Arc::clone(&count);
+            async move {
+                while !count.stop.load(Ordering::Relaxed) {
+                    let mut raw = connect().await;
+                    count.open.fetch_add(1, Ordering::Relaxed);
+                    raw.say(format!("POST /auth/v1/otp HTTP/1.1\r\nHost: {host}\r\nX: ")).await;
+                    while !count.stop.load(Ordering::Relaxed) && raw.stream.write_all(b"x").await.is_ok() {
+                        tokio::time::sleep(Duration::from_millis(500)).await;
+                    }
+                    count.open.fetch_sub(1, Ordering::Relaxed);
+                    count.ended.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        Self { clients: clients.into_iter().map(drip).collect(), count }
+    }
+
+    /// How many are connected.
+    pub(crate) fn open(&self) -> usize {
+        self.count.open.load(Ordering::Relaxed)
+    }
+
+    /// How many connections the server has ended.
+    pub(crate) fn ended(&self) -> usize {
+        self.count.ended.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn end(self) {
+        self.count.stop.store(true, Ordering::Relaxed);
+        self.clients.join_all().await;
     }
 }

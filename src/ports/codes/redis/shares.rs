@@ -1,7 +1,6 @@
 //! What one partition may count of a limit that all of them share.
 
 use super::RedisCodes;
-use crate::domain::AddressTag;
 use crate::ports::codes::{ClientTags, NetworkLimits};
 
 impl RedisCodes {
@@ -15,11 +14,6 @@ impl RedisCodes {
     pub(super) fn fair_share(&self, limit: u32) -> u32 {
         let fair = self.partition_share(limit);
         fair.saturating_add(3 * fair.isqrt()).min(limit)
-    }
-
-    pub(super) fn wrong_per_day(&self, device: Option<AddressTag>) -> u32 {
-        let limits = &self.settings.limits;
-        device.map_or(limits.wrong_per_day, |_| limits.known.wrong_per_day)
     }
 
     /// What a client may do in a partition; nothing is counted where there is none.
