@@ -9,6 +9,7 @@ use doorcode::ports::db::{
 };
 use doorcode::telemetry::DbCounts;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use sqlx::postgres::PgPoolOptions;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -79,10 +80,14 @@ async fn server_with_sessions(db: &mut Db, people: &[Uuid], pool_size: u32) -> (
 
 /// The server's own connections, wherever a URL leads.
 pub(crate) fn connect(url: String, pooler: Pooler, pool_size: u32) -> ServerDb {
+    connect_within(Duration::from_secs(60), url, pooler, pool_size)
+}
+
+fn connect_within(acquire_timeout: Duration, url: String, pooler: Pooler, pool_size: u32) -> ServerDb {
     let settings = DbSettings {
         url: url.into(),
         pool_size,
-        acquire_timeout: Duration::from_secs(60),
+        acquire_timeout,
         limits: StatementLimits {
             statement_timeout: Duration::from_secs(10),
             lock_timeout: Duration::from_secs(10),
@@ -229,6 +234,47 @@ async fn connections_are_no_more_than_allowed_replaced_when_they_die_and_gone_af
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("a connection outlived the pool");
+}
+
+/// PostgreSQL hangs, and requests keep coming.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f07_no_more_than_two_wait_for_each_connection_while_nobody_gets_one() {
+    let mut db = Db::on_services().await;
+    let people = make_people(&mut db).await;
+    let sessions = make_sessions(&mut db, &people).await;
+    let url = db.services.as_ref().unwrap().server_url();
+    let pooler = if is_behind_pgbouncer() { Pooler::Transaction } else { Pooler::None };
+    let patience = Duration::from_secs(8);
+    let server = connect_within(patience, url, pooler, 3);
+    let mut blocker = db.connection.begin().await.unwrap();
+    sqlx::query("lock table auth.sessions in access exclusive mode").execute(&mut *blocker).await.unwrap();
+    let mut held = JoinSet::new();
+    for (person, session) in people.iter().zip(&sessions).take(3) {
+        held.spawn(as_person(server.clone(), *person, *session, true));
+    }
+    while server.connections().in_use < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // By now nobody has had a turn for a quarter of the time that there is.
+    tokio::time::sleep(patience / 4).await;
+    let mut waiting = JoinSet::new();
+    for _ in 0..50 {
+        let server = server.clone();
+        waiting.spawn(async move { server.check().await });
+    }
+    for _ in 0..44 {
+        waiting.join_next().await.unwrap().unwrap().unwrap_err();
+    }
+    assert_eq!(server.connections().waited_for, 6);
+    blocker.rollback().await.unwrap();
+    held.join_all().await;
+    for checked in waiting.join_all().await {
+        checked.unwrap();
+    }
+    // A crowd is none: each has its turn soon.
+    for checked in futures_util::future::join_all((0..200).map(|_| server.check())).await {
+        checked.unwrap();
+    }
 }
 
 /// Many come at once after PostgreSQL was away: each waits for its turn and has no time left to connect.

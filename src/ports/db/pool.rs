@@ -31,6 +31,9 @@ const TURN: Duration = Duration::from_secs(30);
 /// it was made, it keeps.
 pub(super) const READ_ONLY: &str = "25006";
 
+/// As many requests, for each connection, may wait while the pool is stalled. Who comes to more is told so at once.
+const STALLED_QUEUE: u32 = 2;
+
 /// What everything that gives a connection back upholds: it ends the value.
 const IN_USE: &str = "a connection in use is there";
 
@@ -69,19 +72,29 @@ pub struct PoolStanding {
 }
 
 /// A request that waits for a connection; dropped, it no longer does.
-struct Waiting<'a>(&'a AtomicU32);
+struct Waiting<'a> {
+    all: &'a AtomicU32,
+    /// How many waited before it.
+    before: u32,
+}
 
 impl<'a> Waiting<'a> {
-    fn begin(waiting: &'a AtomicU32) -> Self {
-        waiting.fetch_add(1, Ordering::Relaxed);
-        Self(waiting)
+    fn begin(all: &'a AtomicU32) -> Self {
+        Self { all, before: all.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// When a request last got a permit, and how long it had waited for it.
+#[derive(Debug)]
+struct Turn {
+    at: Instant,
+    waited: Duration,
 }
 
 #[derive(Debug)]
@@ -92,6 +105,7 @@ struct Shared {
     idle: Mutex<VecDeque<Idle>>,
     limits: PoolLimits,
     waiting: AtomicU32,
+    last_turn: Mutex<Turn>,
     counts: DbCounts,
 }
 
@@ -125,13 +139,14 @@ impl Pool {
         let permits =
             Arc::new(Semaphore::new(usize::try_from(limits.size).unwrap_or(Semaphore::MAX_PERMITS)));
         let (idle, waiting) = (Mutex::default(), AtomicU32::new(0));
-        Self { shared: Arc::new(Shared { sqlx, permits, idle, limits, waiting, counts }) }
+        let last_turn = Mutex::new(Turn { at: Instant::now(), waited: Duration::ZERO });
+        Self { shared: Arc::new(Shared { sqlx, permits, idle, limits, waiting, last_turn, counts }) }
     }
 
     /// A connection at rest: the one used last, or a new one.
     pub(super) async fn acquire(&self) -> sqlx::Result<Connection> {
         let began = Instant::now();
-        let acquired = self.acquire_patiently();
+        let acquired = self.acquire_patiently(began);
         let acquired = tokio::time::timeout(self.shared.limits.acquire_timeout, acquired)
             .await
             .unwrap_or(Err(sqlx::Error::PoolTimedOut));
@@ -151,12 +166,17 @@ impl Pool {
         }
     }
 
-    async fn acquire_patiently(&self) -> sqlx::Result<Connection> {
+    async fn acquire_patiently(&self, began: Instant) -> sqlx::Result<Connection> {
         let permits = Arc::clone(&self.shared.permits);
         let waiting = Waiting::begin(&self.shared.waiting);
+        let is_queue_full = waiting.before >= STALLED_QUEUE.saturating_mul(self.shared.limits.size);
+        if is_queue_full && self.shared.is_stalled(began) {
+            return Err(sqlx::Error::PoolTimedOut);
+        }
         let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         drop(waiting);
         let shared = Arc::clone(&self.shared);
+        shared.note_turn(began);
         let mut connection = Connection {
             held: None,
             in_transaction: false,
@@ -195,6 +215,22 @@ impl Pool {
 impl Shared {
     fn idle(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_turn(&self) -> MutexGuard<'_, Turn> {
+        self.last_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_turn(&self, began: Instant) {
+        let at = Instant::now();
+        *self.last_turn() = Turn { at, waited: at - began };
+    }
+
+    /// Whether whoever waits now will hardly get a connection in time: nobody does, or not before a good part of it is over.
+    /// A mere crowd is none; of that each waits for milliseconds.
+    fn is_stalled(&self, now: Instant) -> bool {
+        let turn = self.last_turn();
+        now.saturating_duration_since(turn.at).max(turn.waited) > self.limits.acquire_timeout / 4
     }
 
     /// Puts a connection at rest on the stack; what has lain there for long, or had its turn, goes back to sqlx.
