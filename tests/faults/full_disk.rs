@@ -1,13 +1,15 @@
-//! F17: the disk of PostgreSQL is full, and it falls over it.
+//! F17: a disk of PostgreSQL is full: that of its log, which fells it, or that of its tables, which it outlives.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::people::{Crowd, Person, after};
 use crate::stores::{PEOPLE, SOON, a_session_and_a_code, is_turned_away_within};
+use crate::wire::Got;
 use crate::world::{World, until};
 
-/// Megabytes that the log of writes may have: two of its files.
+/// Megabytes that there are: two files of the log of writes.
 const ROOM: &str = "32";
 /// How long PostgreSQL may take to fall, or to be back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,11 +24,11 @@ pub(crate) async fn f17_a_full_disk_fells_postgresql_and_nothing_that_it_said(wo
         sql(&world, "select pg_switch_wal()").await.unwrap();
         sql(&world, "checkpoint").await.unwrap();
     }
-    world.confine_postgres(ROOM);
+    world.confine_postgres("pg_wal", ROOM);
     let crowd = Crowd::come(&world, PEOPLE, 17);
     for _ in 0..world.rounds(1, 10) {
         let (person, tokens, code) = a_session_and_a_code(&world).await;
-        let fallen = world.fallen_for_want_of_room();
+        let fallen = world.wanted_room("PANIC");
         let began = Instant::now();
         world.fill_postgres(true);
         // Each takes a new file of the log, until there is no room for one.
@@ -41,7 +43,7 @@ pub(crate) async fn f17_a_full_disk_fells_postgresql_and_nothing_that_it_said(wo
         world.ledger.refreshed_unheard(&tokens);
         is_turned_away_within(2 * SOON, person.wire.refresh(&tokens.refresh, &[])).await;
         lasts.await;
-        assert!(world.fallen_for_want_of_room() > fallen, "it had room");
+        assert!(world.wanted_room("PANIC") > fallen, "it had room");
         let began = Instant::now();
         world.fill_postgres(false);
         until(PATIENCE, "PostgreSQL is back", async || {
@@ -59,6 +61,45 @@ pub(crate) async fn f17_a_full_disk_fells_postgresql_and_nothing_that_it_said(wo
     for setting in ["min_wal_size", "max_wal_size"] {
         sql(&world, &format!("alter system reset {setting}")).await.unwrap();
     }
+    world.release_postgres();
+}
+
+pub(crate) async fn f17_a_full_disk_under_the_tables_takes_nobody_in_and_keeps_what_it_has(
+    world: Arc<World>,
+) {
+    world.confine_postgres("base", ROOM);
+    let crowd = Crowd::come(&world, PEOPLE, 18);
+    for _ in 0..world.rounds(1, 10) {
+        let (person, tokens, _) = a_session_and_a_code(&world).await;
+        let fallen = world.wanted_room("PANIC");
+        let wanted = world.wanted_room("ERROR");
+        world.fill_postgres(true);
+        // What was taken before is used up first. Nobody is to hear anything but that it does not work now.
+        let newcomers = AtomicUsize::new(0);
+        until(PATIENCE, "somebody is turned away", async || {
+            let newcomer = Person::new(&world);
+            newcomers.fetch_add(1, Ordering::Relaxed);
+            let code = newcomer.code().await;
+            world.ledger.verified_unheard(&newcomer.email);
+            matches!(newcomer.wire.verify(&newcomer.email, &code, &[200]).await, Got::TurnedAway(_))
+        })
+        .await;
+        assert!(world.wanted_room("ERROR") > wanted, "it had room");
+        // Who is in stays in.
+        assert!(person.wire.user(&tokens.access, &[200]).await.ok().is_some());
+        tokio::time::sleep(Duration::from_secs(world.rounds(2, 20) as u64)).await;
+        world.fill_postgres(false);
+        let began = Instant::now();
+        Person::new(&world).sign_in_now().await;
+        person.refresh(&tokens).await.unwrap();
+        println!(
+            "  one of {} newcomers was turned away; back after {:.1?}",
+            newcomers.into_inner(),
+            began.elapsed()
+        );
+        assert_eq!(world.wanted_room("PANIC"), fallen, "it fell");
+    }
+    after(&world, crowd).await;
     world.release_postgres();
 }
 

@@ -19,6 +19,7 @@ mod mail;
 mod mail_server;
 mod mailbox;
 mod outages;
+mod pace;
 mod people;
 mod proxy;
 mod races;
@@ -108,6 +109,7 @@ const SCENARIOS: &[Scenario] = scenarios![
     restarts::f15_a_rolling_restart_under_load_is_seen_by_nobody,
     restarts::f16_replicas_killed_at_random_break_no_promise,
     full_disk::f17_a_full_disk_fells_postgresql_and_nothing_that_it_said,
+    full_disk::f17_a_full_disk_under_the_tables_takes_nobody_in_and_keeps_what_it_has,
     upgrade::f18_two_rotations_of_the_key_during_a_rolling_restart_refuse_no_good_token,
     upgrade::f21_replicas_serve_stop_and_start_beside_a_database_that_is_a_version_ahead,
     upgrade::f21_three_replicas_that_start_at_once_migrate_once,

@@ -40,10 +40,10 @@ impl World {
         block_in_place(|| self.stores.postgres.control("stop", &["-m", "fast"]));
     }
 
-    /// From now on the log of PostgreSQL has so many megabytes, and no more.
-    pub(crate) fn confine_postgres(&self, room: &str) {
+    /// From now on a part of what PostgreSQL keeps (`pg_wal`, its log, or `base`, its tables) has so many megabytes more.
+    pub(crate) fn confine_postgres(&self, part: &str, room: &str) {
         self.stop_postgres();
-        block_in_place(|| self.stores.postgres.control("confine", &[room]));
+        block_in_place(|| self.stores.postgres.control("confine", &[part, room]));
         self.start_postgres();
     }
 
@@ -56,16 +56,16 @@ impl World {
         }
     }
 
-    /// Takes all the room that its log has left, or gives it back.
+    /// Takes all the room that is left there, or gives it back.
     pub(crate) fn fill_postgres(&self, is_full: bool) {
         self.stores.postgres.control(if is_full { "fill" } else { "free" }, &[]);
     }
 
-    /// How often PostgreSQL has given up because there was no room left.
-    pub(crate) fn fallen_for_want_of_room(&self) -> usize {
+    /// How often PostgreSQL has said that there was no room left, in messages of a severity.
+    pub(crate) fn wanted_room(&self, severity: &str) -> usize {
         let log = self.stores.postgres.folder.path().join("cluster/postgres.log");
         let log = std::fs::read_to_string(log).unwrap();
-        log.lines().filter(|line| line.contains("PANIC") && line.contains("No space left on device")).count()
+        log.lines().filter(|line| line.contains(severity) && line.contains("No space left on device")).count()
     }
 
     /// As if its plug was pulled.

@@ -5,9 +5,10 @@
 #   postgres.sh follow DIR PORT PRIMARY    makes a streaming replica of the cluster on port PRIMARY, and starts it
 #   postgres.sh certify DIR CERT KEY       lets the running cluster speak TLS with this certificate
 #   postgres.sh stop DIR [-m immediate]    stops it; DIR stays, so that start continues with the same data
-#   postgres.sh confine DIR MEGABYTES      gives the log of a stopped one (pg_wal) a file system of its own with so much room left
+#   postgres.sh confine DIR PART MEGABYTES   gives a part of a stopped one's data (pg_wal, its log; base, its tables) a file
+#                                          system of its own with so much room left
 #   postgres.sh fill DIR | free DIR        takes all that is left of it, or gives it back
-#   postgres.sh release DIR                takes the log of a stopped one back to where it was
+#   postgres.sh release DIR                takes that part of a stopped one back to where it was
 #
 # It listens on 127.0.0.1 only and trusts everybody there; the superuser is `postgres`. PostgreSQL refuses to run
 # as root, so root runs it as `postgres` or `nobody` and gives DIR to that account.
@@ -20,7 +21,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     say "usage: postgres.sh start DIR PORT | follow DIR PORT PRIMARY | certify DIR CERT KEY | stop DIR [-m smart|fast|immediate]"
-    say "       postgres.sh confine DIR MEGABYTES | fill DIR | free DIR | release DIR"
+    say "       postgres.sh confine DIR PART MEGABYTES | fill DIR | free DIR | release DIR"
     exit 64
 }
 
@@ -112,26 +113,26 @@ stop() {
 # The file system is in a mount namespace of its own, which lasts as long as its keeper, and that as long as DIR: nobody else
 # sees it, and nothing of it is left behind. Only the keeper may mount: an ordinary user is nobody special to those who follow.
 confine() {
-    local dir=$1 room keeper how=()
+    local dir=$1 part=$2 room keeper how=()
     dir=$(cd "$dir" && pwd -P)
-    room=$(($(du -sm "$dir/data/pg_wal" | cut -f1) + $2))
+    room=$(($(du -sm "$dir/data/$part" | cut -f1) + $3))
     [ "$(id -u)" -eq 0 ] || how=(--user --map-current-user --keep-caps)
     as_account mkdir -p "$dir/room"
     # shellcheck disable=SC2016 # the inner shell expands it
     unshare "${how[@]}" --mount --propagation private sh -ec '
         cd /
-        mount -t tmpfs -o "size=$2m" room "$1/room"
-        chown --reference="$1/data/pg_wal" "$1/room"
+        mount -t tmpfs -o "size=$3m" room "$1/room"
+        chown --reference="$1/data/$2" "$1/room"
         chmod 700 "$1/room"
-        cp -a "$1/data/pg_wal/." "$1/room/"
-        mount --bind "$1/room" "$1/data/pg_wal"
+        cp -a "$1/data/$2/." "$1/room/"
+        mount --bind "$1/room" "$1/data/$2"
         echo $$ >"$1/room.pid"
         while [ -d "$1" ] && [ ! -e "$1/room.over" ]; do sleep 0.2; done
         [ -d "$1" ] || exit 0
-        umount "$1/data/pg_wal"
-        rm -rf "$1/room/ballast" "$1"/data/pg_wal/*
-        cp -a "$1/room/." "$1/data/pg_wal/"
-        rm "$1/room.pid" "$1/room.over"' keeper "$dir" "$room" </dev/null >"$dir/room.log" 2>&1 &
+        umount "$1/data/$2"
+        rm -rf "$1/room/ballast" "$1/data/$2"/*
+        cp -a "$1/room/." "$1/data/$2/"
+        rm "$1/room.pid" "$1/room.over"' keeper "$dir" "$part" "$room" </dev/null >"$dir/room.log" 2>&1 &
     keeper=$!
     until [ -s "$dir/room.pid" ]; do
         kill -0 "$keeper" 2>/dev/null || {
@@ -150,7 +151,7 @@ release() {
         sleep 0.1
     done
     cat "$dir/room.log" >&2
-    die "the log of the cluster in $dir did not come back."
+    die "what was taken from the cluster in $dir did not come back."
 }
 
 # within DIR COMMAND…: where the cluster sees its files.
@@ -189,8 +190,8 @@ stop)
     stop "$2" "$mode"
     ;;
 confine)
-    [ $# -eq 3 ] || usage
-    confine "$2" "$3"
+    [ $# -eq 4 ] || usage
+    confine "$2" "$3" "$4"
     ;;
 fill)
     # Until there is no room left, which is no failure here.
