@@ -41,6 +41,24 @@ proptest! {
     }
 
     #[test]
+    fn only_our_own_access_tokens_are_good(text in near(&["eyJ", "eyJhbGciOiJub25lIn0", ".", "..", "e30", "AAAA", "="])) {
+        invariants::access_token(&text);
+    }
+
+    #[test]
+    fn an_altered_access_token_is_none(
+        header in prop::option::of(near(&[
+            "{\"alg\":\"", "ES256", "none", "HS256", "\",\"kid\":\"", "reader-1", "management-1", "\",\"typ\":\"JWT", "\"}",
+            "\",\"jwk\":{", "\",\"crit\":[\"",
+        ])),
+        claims in prop::option::of(near(&[
+            "{", "}", "\"iss\":\"http://reader.localhost:8080/auth/v1\"", ",", "\"exp\":1790003600", "\"aud\":\"reader\"", "\"sub\":",
+        ])),
+    ) {
+        invariants::altered_access_token(header.as_deref(), claims.as_deref());
+    }
+
+    #[test]
     fn a_service_key_has_one_form(text in near(&["doorcode_sk_", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "B", "=", "/"])) {
         invariants::service_key(&text);
     }

@@ -4,12 +4,19 @@
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use doorcode::app;
 use doorcode::config::Config;
 use doorcode::domain::{
-    EmailAddress, KeyRing, Locale, RefreshToken, ServiceKey, SessionId, Sites, Target, client_ip,
+    EmailAddress, KeyRing, KeyState, Locale, RefreshToken, ServiceKey, SessionId, SigningKey, Site, Sites,
+    Target, User, UserId, client_ip,
 };
+use doorcode::ports::db::StoredSigningKey;
 use doorcode::ports::mail::templates::{Brand, Letter, Templates};
+use doorcode::ports::tokens::{KeyPair, Tokens};
+use serde_json::Map;
 use uuid::Uuid;
 
 static SITES: LazyLock<Sites> = LazyLock::new(|| {
@@ -17,7 +24,49 @@ static SITES: LazyLock<Sites> = LazyLock::new(|| {
     app::sites(&config)
 });
 static KEYS: LazyLock<KeyRing> = LazyLock::new(|| KeyRing::new(&[7; 32], &[]));
+const NOW: DateTime<Utc> = DateTime::from_timestamp(1_790_000_000, 0).expect("a time");
+/// The keys of two sites, and a token of the reader site.
+static TOKENS: LazyLock<(Tokens, String)> = LazyLock::new(|| {
+    let tokens = Tokens::default();
+    let keys: Vec<_> = SITES.iter().map(|site| signing_key(site)).collect();
+    tokens.replace(&keys).expect("good keys");
+    let reader = SITES.iter().find(|site| site.id == "reader").expect("a reader site");
+    let token = tokens.issue(reader, &user(), SessionId(Uuid::from_u128(1)), NOW, NOW).expect("a token");
+    (tokens, token.text)
+});
 static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| Templates::parse().expect("the templates"));
+
+fn signing_key(site: &Site) -> (StoredSigningKey, KeyPair) {
+    let pair = KeyPair::generate(site.algorithm).expect("a key pair");
+    let key = SigningKey {
+        kid: format!("{}-1", site.id),
+        site: site.id.clone(),
+        algorithm: site.algorithm,
+        state: KeyState::Active,
+        created_at: NOW,
+        activated_at: Some(NOW),
+        promote_at: None,
+        retired_at: None,
+        drop_at: None,
+        token_life: site.access_token_life,
+    };
+    let public_jwk = pair.public_jwk(&key.kid);
+    (StoredSigningKey { key, public_jwk, wrapped_private_key: Vec::new() }, pair)
+}
+
+fn user() -> User {
+    User {
+        id: UserId(Uuid::from_u128(2)),
+        email: EmailAddress::parse("ada@example.org").expect("an address"),
+        email_confirmed_at: Some(NOW),
+        last_sign_in_at: Some(NOW),
+        app_metadata: Map::new(),
+        user_metadata: Map::new(),
+        created_at: NOW,
+        updated_at: NOW,
+        email_change: None,
+    }
+}
 
 /// An address that was read is one plain mailbox, and reading it again changes nothing (T13, T14).
 pub(crate) fn email(text: &str) {
@@ -29,7 +78,7 @@ pub(crate) fn email(text: &str) {
     let (local, domain) = canonical.rsplit_once('@').expect("one at sign");
     assert!(!local.contains(['@', '"', '(', ')', ',', ';', ':', '<', '>', '\\', '[', ']']), "{canonical:?}");
     assert!(domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.'), "{canonical:?}");
-    assert!(!format!("{address:?}").contains(&canonical[..=local.len()]), "its debug form names nobody");
+    assert_eq!(format!("{address:?}"), format!("EmailAddress(***@{domain})"), "its debug form names nobody");
     // The mailer's own reading of it is the same one mailbox.
     let mailbox: lettre::Address = canonical.parse().expect("an address for the envelope");
     assert_eq!((mailbox.user(), mailbox.domain()), (local, domain));
@@ -55,6 +104,23 @@ pub(crate) fn bent_refresh_token(session: u128, counter: u32, place: usize, bend
     {
         assert!(RefreshToken::parse(&changed, "reader", &KEYS).is_err(), "byte {place}");
     }
+}
+
+/// Only what a site has signed is an access token, and only there (T22, T24).
+pub(crate) fn access_token(text: &str) {
+    let (tokens, ours) = &*TOKENS;
+    for site in SITES.iter() {
+        let is_good = tokens.verify(site, text, NOW).is_ok();
+        assert_eq!(is_good, site.id == "reader" && text == ours, "on {}: {text:?}", site.id);
+    }
+}
+
+/// A token of ours with another header or other claims under its signature is none.
+pub(crate) fn altered_access_token(header: Option<&str>, claims: Option<&str>) {
+    let parts: Vec<_> = TOKENS.1.split('.').collect();
+    let part =
+        |json: Option<&str>, ours: &str| json.map_or(ours.to_owned(), |json| URL_SAFE_NO_PAD.encode(json));
+    access_token(&[&part(header, parts[0]), &part(claims, parts[1]), parts[2]].join("."));
 }
 
 /// A service key has one form.
