@@ -32,7 +32,8 @@ pub(crate) struct Load {
     pub(crate) seconds: u64,
     /// The process whose processor time is the operation's cost.
     pub(crate) watched: Option<u32>,
-    /// What a connection waits for between one and the next: none shows what the server can do, some how long people wait.
+    /// What a connection waits for between one and the next, on average: none shows what the server can do, some how long
+    /// people wait. Each time as long as chance has it, up to twice that: a delay would make them all come at once from then on.
     pub(crate) pause: Duration,
 }
 
@@ -129,7 +130,7 @@ async fn repeat<W: Work>(mut work: W, times: Times, pause: Duration, counts: Arc
                     latencies.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
                 }
                 if !pause.is_zero() {
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(pause.mul_f64(rand::random_range(0.0..2.0))).await;
                 }
             }
             Ok(Next::NothingLeft) => break,

@@ -142,6 +142,20 @@ impl Services {
         Ok(())
     }
 
+    /// Throws away what Redis still has to tell the audit log, and waits until every row that is there is signed.
+    pub(crate) async fn settle_audit(&self) -> anyhow::Result<()> {
+        let mut redis = redis::Client::open(self.redis_url())?.get_multiplexed_async_connection().await?;
+        redis::cmd("DEL").arg(format!("{}:{{0}}:events", self.name)).exec_async(&mut redis).await?;
+        let mut connection = PgConnection::connect(&self.database_url()?).await.context("PostgreSQL")?;
+        let unsigned =
+            "select (select count(*) from auth.audit_log) - (select count(*) from auth.audit_chain)";
+        while sqlx::query_scalar::<_, i64>(unsigned).fetch_one(&mut connection).await? > 0 {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        connection.close().await?;
+        Ok(())
+    }
+
     /// Drops the database, which is of use only where PostgreSQL goes on.
     pub(crate) async fn remove(self) -> anyhow::Result<()> {
         if self.postgres.is_none() {

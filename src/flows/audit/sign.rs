@@ -1,5 +1,7 @@
 //! Rows of the log are signed, by whichever replica is first.
 
+use std::time::Instant;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -14,6 +16,10 @@ const USUAL: TimeDelta = TimeDelta::seconds(3);
 /// How far back some passes look, each so many: longer than any statement of the server may take, and what somebody wrote
 /// by hand and kept open for long.
 const FURTHER: [(u32, TimeDelta); 2] = [(300, TimeDelta::hours(1)), (15, TimeDelta::seconds(30))];
+
+/// Signing rests so many times as long as a batch took, unless the server stops: what a second has brought, signed in one
+/// go, takes a core away from those who sign in meanwhile.
+const REST: u32 = 3;
 
 impl Flows {
     /// Signs what came since the last time.
@@ -39,11 +45,12 @@ impl Flows {
     }
 
     async fn sign_all(&self, mut window: Window) -> Result<(), PortError> {
-        while let Extended::Signed(_) =
-            self.db.extend_chain(window, |head, row| head.sign(&self.keys, row)).await?
-        {
+        loop {
+            let began = Instant::now();
+            let outcome = self.db.extend_chain(window, |head, row| head.sign(&self.keys, row)).await?;
+            let Extended::Signed(_) = outcome else { return Ok(()) };
             window = window.after_a_batch();
+            self.goes_on_after(REST * began.elapsed()).await;
         }
-        Ok(())
     }
 }
