@@ -19,6 +19,7 @@
 //! | get user    | a bare handler of the same framework that selects one row             | 60 % |
 //! | permissions | none: p99 below 10 ms with 100,000 staff records                      |      |
 //!
+//! The script behind asking is measured alone too, as it is most of what asking costs.
 //! Verify, refresh and permissions are measured once more with pauses: how long people wait where there is room.
 //! Last, 100,000 people are imported, and as many more with a kill on the way.
 //!
@@ -210,10 +211,12 @@ impl Bench<'_> {
             self.stop_mail().await?;
             let (bare, _) = floor.drive("bare handler", workers.bare()).await?;
             let (ping, _) = floor.drive("bare handler, PING", workers.ping()).await?;
+            let (script, _) = alone.drive("issuing script", workers.ask_alone().await?).await?;
             report.operation(asked, Some(Floor::new(&ping, 40)));
             report.operation(mail, None);
             report.floor(bare);
             report.floor(ping);
+            report.floor(script);
         }
         if self.measures(Operation::Verify) {
             // Not only for the codes: here the mails go out meanwhile, and share the cores.

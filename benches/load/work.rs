@@ -1,16 +1,13 @@
 //! The operations: each is what one connection does again and again.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod alone;
+
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
-use doorcode::domain::{ChallengeId, EmailAddress, RefreshToken, SessionId, UserMetadata};
-use doorcode::ports::db::{
-    Db, DbSettings, OpenSession, Opened, Pooler, RefreshSession, Refreshed, StatementLimits,
-};
-use doorcode::telemetry::DbCounts;
+use anyhow::Context as _;
 
 use crate::api::{Api, Session};
 use crate::drive::{Next, Work};
@@ -21,8 +18,6 @@ use crate::sink::{MailedCode, Sink};
 const SITE: (&str, f64, f64) = ("reader", 15_552_000.0, 2_592_000.0);
 /// How long a sign-in waits for its mail: a queue that has fallen behind shows, and does not end the bench.
 const MAIL_PATIENCE: Duration = Duration::from_secs(15);
-/// Sessions that one worker refreshes in turn, where it opens them itself.
-const SESSIONS_EACH: usize = 16;
 
 /// Makes one worker a connection for each operation.
 pub(crate) struct Workers<'a> {
@@ -89,33 +84,12 @@ impl<'a> Workers<'a> {
         self.each(|_| Verify { api: Api::new(self.server), codes: Arc::clone(&codes) })
     }
 
-    /// The statement of [`verify`](Self::verify), and nothing around it.
-    pub(crate) fn verify_alone(&self, pool: u32) -> anyhow::Result<Vec<VerifyAlone>> {
-        let db = self.pool(pool)?;
-        Ok(self.each(|_| VerifyAlone { db: db.clone(), addresses: self.addresses.clone() }))
-    }
-
     pub(crate) fn refresh(&self, sessions: Vec<Session>) -> Vec<Refresh> {
         let mut shares = vec![Vec::new(); self.count];
         for (place, session) in sessions.into_iter().enumerate() {
             shares[place % self.count].push(session);
         }
         shares.into_iter().map(|sessions| Refresh { api: Api::new(self.server), sessions, turn: 0 }).collect()
-    }
-
-    /// The statement of [`refresh`](Self::refresh), and nothing around it, on sessions of its own.
-    pub(crate) async fn refresh_alone(&self, pool: u32) -> anyhow::Result<Vec<RefreshAlone>> {
-        let db = self.pool(pool)?;
-        let mut workers = Vec::new();
-        for _ in 0..self.count {
-            let mut tokens = Vec::new();
-            for _ in 0..SESSIONS_EACH {
-                let session = open_session(&db, &self.addresses.next()).await?;
-                tokens.push(RefreshToken { session, counter: 0 });
-            }
-            workers.push(RefreshAlone { db: db.clone(), tokens, turn: 0 });
-        }
-        Ok(workers)
     }
 
     pub(crate) fn user(&self, sessions: &[Session]) -> Vec<User> {
@@ -163,21 +137,6 @@ impl<'a> Workers<'a> {
 
     fn each<W>(&self, make: impl FnMut(usize) -> W) -> Vec<W> {
         (0..self.count).map(make).collect()
-    }
-
-    fn pool(&self, size: u32) -> anyhow::Result<Db> {
-        let settings = DbSettings {
-            url: self.services.login_url().into(),
-            pool_size: size,
-            acquire_timeout: Duration::from_secs(5),
-            limits: StatementLimits {
-                statement_timeout: Duration::from_secs(5),
-                lock_timeout: Duration::from_secs(5),
-            },
-            pooler: Pooler::None,
-            keep_open: false,
-        };
-        Ok(Db::new(&settings, DbCounts::default())?)
     }
 }
 
@@ -230,40 +189,6 @@ impl Work for Verify {
     }
 }
 
-/// The statement that opens a session.
-pub(crate) struct VerifyAlone {
-    db: Db,
-    addresses: Addresses,
-}
-
-impl Work for VerifyAlone {
-    async fn once(&mut self) -> anyhow::Result<Next> {
-        open_session(&self.db, &self.addresses.next()).await?;
-        Ok(Next::Again)
-    }
-}
-
-async fn open_session(db: &Db, address: &str) -> anyhow::Result<SessionId> {
-    let opened = db
-        .open_session(&OpenSession {
-            email: &EmailAddress::parse(address)?,
-            challenge: ChallengeId::new(),
-            site: SITE.0,
-            may_create: true,
-            may_use_existing: true,
-            metadata: &UserMetadata::default(),
-            locale: doorcode::domain::Locale::English,
-            max_secs: SITE.1,
-            user_agent: Some("doorcode-load-bench"),
-            ip: Some(Ipv4Addr::LOCALHOST.into()),
-        })
-        .await?;
-    match opened {
-        Opened::Session(session, ..) => Ok(session),
-        other => bail!("no session was opened: {other:?}"),
-    }
-}
-
 /// Refresh tokens traded for their successors, over many sessions in turn.
 pub(crate) struct Refresh {
     api: Api,
@@ -277,34 +202,6 @@ impl Work for Refresh {
         let turn = self.turn % self.sessions.len();
         let session = &mut self.sessions[turn];
         *session = self.api.refresh(&session.refresh_token).await?;
-        self.turn += 1;
-        Ok(Next::Again)
-    }
-}
-
-/// The statement that moves a session's counter.
-pub(crate) struct RefreshAlone {
-    db: Db,
-    tokens: Vec<RefreshToken>,
-    turn: usize,
-}
-
-impl Work for RefreshAlone {
-    async fn once(&mut self) -> anyhow::Result<Next> {
-        let turn = self.turn % self.tokens.len();
-        let token = &mut self.tokens[turn];
-        let refreshed = self
-            .db
-            .refresh_session(&RefreshSession {
-                token: *token,
-                site: SITE.0,
-                idle_secs: SITE.2,
-                user_agent: Some("doorcode-load-bench"),
-                ip: Some(Ipv4Addr::LOCALHOST.into()),
-            })
-            .await?;
-        let Refreshed::Session(counter, ..) = refreshed else { bail!("not refreshed: {refreshed:?}") };
-        token.counter = counter;
         self.turn += 1;
         Ok(Next::Again)
     }

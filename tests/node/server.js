@@ -64,12 +64,20 @@ function environment(settings) {
   return Object.fromEntries([...inherited, ...own]);
 }
 
+/** The lean build, where one is named, for whoever brings a PostgreSQL. */
+function binaryFor(settings) {
+  const isEmbedded = settings.DATABASE__URL === 'embedded';
+  const binary = (!isEmbedded && process.env.DOORCODE_TEST_LEAN_BIN) || process.env.DOORCODE_TEST_BIN;
+  if (!binary) throw new Error('DOORCODE_TEST_BIN is not set: run this suite with tests/run');
+  return binary;
+}
+
 /** Runs another command of the program to its end, on the same settings as a server; what it says on its output. */
 export async function runCommand({ folder, settings, args }) {
   const port = await freePort();
   const own = typeof settings === 'function' ? settings(port) : settings;
   const env = environment({ ...commonSettings(port), ...own });
-  const { stdout } = await promisify(execFile)(process.env.DOORCODE_TEST_BIN, args, {
+  const { stdout } = await promisify(execFile)(binaryFor(own), args, {
     cwd: folder, env, timeout: READY_WITHIN_MS,
   });
   return stdout;
@@ -77,11 +85,9 @@ export async function runCommand({ folder, settings, args }) {
 
 /** Starts a server in `folder` and waits until it is ready. `settings` may be made from its port. */
 export async function startServer({ folder, settings }) {
-  const binary = process.env.DOORCODE_TEST_BIN;
-  if (!binary) throw new Error('DOORCODE_TEST_BIN is not set: run this suite with tests/run');
   const port = await freePort();
   const own = typeof settings === 'function' ? settings(port) : settings;
-  const child = spawn(binary, ['serve'], {
+  const child = spawn(binaryFor(own), ['serve'], {
     cwd: folder,
     env: environment({ ...commonSettings(port), ...own }),
     stdio: ['ignore', 'pipe', 'pipe'],
