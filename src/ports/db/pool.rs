@@ -90,13 +90,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// When a request last got a permit, and how long it had waited for it.
-#[derive(Debug)]
-struct Turn {
-    at: Instant,
-    waited: Duration,
-}
-
 #[derive(Debug)]
 struct Shared {
     sqlx: PgPool,
@@ -105,7 +98,8 @@ struct Shared {
     idle: Mutex<VecDeque<Idle>>,
     limits: PoolLimits,
     waiting: AtomicU32,
-    last_turn: Mutex<Turn>,
+    /// When a request last got a permit.
+    last_turn: Mutex<Instant>,
     counts: DbCounts,
 }
 
@@ -139,7 +133,7 @@ impl Pool {
         let permits =
             Arc::new(Semaphore::new(usize::try_from(limits.size).unwrap_or(Semaphore::MAX_PERMITS)));
         let (idle, waiting) = (Mutex::default(), AtomicU32::new(0));
-        let last_turn = Mutex::new(Turn { at: Instant::now(), waited: Duration::ZERO });
+        let last_turn = Mutex::new(Instant::now());
         Self { shared: Arc::new(Shared { sqlx, permits, idle, limits, waiting, last_turn, counts }) }
     }
 
@@ -176,7 +170,7 @@ impl Pool {
         let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
         drop(waiting);
         let shared = Arc::clone(&self.shared);
-        shared.note_turn(began);
+        *shared.last_turn() = Instant::now();
         let mut connection = Connection {
             held: None,
             in_transaction: false,
@@ -217,20 +211,14 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn last_turn(&self) -> MutexGuard<'_, Turn> {
+    fn last_turn(&self) -> MutexGuard<'_, Instant> {
         self.last_turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_turn(&self, began: Instant) {
-        let at = Instant::now();
-        *self.last_turn() = Turn { at, waited: at - began };
-    }
-
-    /// Whether whoever waits now will hardly get a connection in time: nobody does, or not before a good part of it is over.
-    /// A mere crowd is none; of that each waits for milliseconds.
+    /// Whether nobody gets a connection, for a good part of the time that there is. A mere crowd does not make it so, however
+    /// long each of it waits: sent away, it would come back, and keep the server from serving it.
     fn is_stalled(&self, now: Instant) -> bool {
-        let turn = self.last_turn();
-        now.saturating_duration_since(turn.at).max(turn.waited) > self.limits.acquire_timeout / 4
+        now.saturating_duration_since(*self.last_turn()) > self.limits.acquire_timeout / 4
     }
 
     /// Puts a connection at rest on the stack; what has lain there for long, or had its turn, goes back to sqlx.
