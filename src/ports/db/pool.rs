@@ -140,7 +140,7 @@ impl Pool {
     /// A connection at rest: the one used last, or a new one.
     pub(super) async fn acquire(&self) -> sqlx::Result<Connection> {
         let began = Instant::now();
-        let acquired = self.acquire_patiently(began);
+        let acquired = self.acquire_patiently();
         let acquired = tokio::time::timeout(self.shared.limits.acquire_timeout, acquired)
             .await
             .unwrap_or(Err(sqlx::Error::PoolTimedOut));
@@ -160,11 +160,11 @@ impl Pool {
         }
     }
 
-    async fn acquire_patiently(&self, began: Instant) -> sqlx::Result<Connection> {
+    async fn acquire_patiently(&self) -> sqlx::Result<Connection> {
         let permits = Arc::clone(&self.shared.permits);
         let waiting = Waiting::begin(&self.shared.waiting);
         let is_queue_full = waiting.before >= STALLED_QUEUE.saturating_mul(self.shared.limits.size);
-        if is_queue_full && self.shared.is_stalled(began) {
+        if is_queue_full && self.shared.is_stalled() {
             return Err(sqlx::Error::PoolTimedOut);
         }
         let permit = permits.acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
@@ -217,8 +217,8 @@ impl Shared {
 
     /// Whether nobody gets a connection, for a good part of the time that there is. A mere crowd does not make it so, however
     /// long each of it waits: sent away, it would come back, and keep the server from serving it.
-    fn is_stalled(&self, now: Instant) -> bool {
-        now.saturating_duration_since(*self.last_turn()) > self.limits.acquire_timeout / 4
+    fn is_stalled(&self) -> bool {
+        self.last_turn().elapsed() > self.limits.acquire_timeout / 4
     }
 
     /// Puts a connection at rest on the stack; what has lain there for long, or had its turn, goes back to sqlx.
