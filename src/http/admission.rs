@@ -1,12 +1,12 @@
-//! What is settled before any handler sees a request: its method, its target, its host, how its body is written.
+//! What is settled before any handler sees a request: its target, its host, how its body is written.
 //!
 //! Whether it is a request at all was settled by `serve`; this holds for HTTP/1.1 and HTTP/2 alike.
 
 use std::sync::Arc;
 
+use poem::http::StatusCode;
 use poem::http::header::{self, HeaderMap};
 use poem::http::uri::Authority;
-use poem::http::{Method, StatusCode};
 use poem::{Endpoint, IntoResponse, Request, Response, Result};
 
 use super::{HttpSettings, Problem};
@@ -19,22 +19,6 @@ pub(super) async fn admit<E: Endpoint>(next: Arc<E>, request: Request) -> Result
 }
 
 fn check(request: &Request, url_limit: usize) -> Result<(), Problem> {
-    let known = [
-        Method::GET,
-        Method::HEAD,
-        Method::POST,
-        Method::PUT,
-        Method::PATCH,
-        Method::DELETE,
-        Method::OPTIONS,
-    ];
-    if !known.contains(request.method()) {
-        return Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "This server knows no such method; see /openapi.json",
-        ));
-    }
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     if target.len() > url_limit {
         return Err(Problem::new(
@@ -110,16 +94,12 @@ mod tests {
     }
 
     #[test]
-    fn t37_long_targets_packed_bodies_and_odd_methods_are_refused() {
+    fn t37_long_targets_and_packed_bodies_are_refused() {
         assert_eq!(status(&builder(&format!("/{}", "x".repeat(99))).finish()), 200);
         assert_eq!(status(&builder(&format!("/{}", "x".repeat(100))).finish()), 414);
         assert_eq!(status(&builder("/").header("content-encoding", "Identity").finish()), 200);
         for encoding in ["gzip", "br", "identity, gzip", ""] {
             assert_eq!(status(&builder("/").header("content-encoding", encoding).finish()), 415);
-        }
-        for method in ["TRACE", "CONNECT", "PROPFIND", "get"] {
-            let method = Method::from_bytes(method.as_bytes()).unwrap();
-            assert_eq!(status(&builder("/").method(method).finish()), 405);
         }
     }
 }

@@ -11,6 +11,7 @@ mod forward_auth;
 mod health;
 pub mod inbox;
 mod library;
+mod methods;
 mod openapi;
 pub mod pages;
 mod problem;
@@ -73,8 +74,8 @@ pub fn routes(
     let settings = Arc::new(settings);
     // The same API at both places: clients of one kind are given `…/auth/v1`, those of the other the bare host.
     console::add(pages::add(Route::new()))
-        .at("/openapi.json", poem::get(openapi::show))
-        .at("/admin/openapi.json", poem::get(admin::show))
+        .at("/openapi.json", methods::get(openapi::show))
+        .at("/admin/openapi.json", methods::get(admin::show))
         .nest(admin::PATH, admin::service(&flows))
         .nest(library::PATH, library::service(&flows))
         .nest(auth::PATH, auth::service(&flows))

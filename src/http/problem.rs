@@ -37,13 +37,23 @@ pub struct Problem {
     /// The field that broke a rule, if one did.
     pub field: Option<Cow<'static, str>>,
     /// The path where a browser can do something about it, for a proxy that cannot redirect by itself.
-    pub location: Option<String>,
+    pub location: Option<Box<str>>,
+    /// The methods that the path takes, where it does not take the one that was asked for.
+    pub allow: Option<Box<str>>,
 }
 
 impl Problem {
     /// A problem without a time to wait.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, message: message.into(), retry_after: None, field: None, location: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after: None,
+            field: None,
+            location: None,
+            allow: None,
+        }
     }
 
     /// Input that breaks a rule.
@@ -78,6 +88,9 @@ impl Problem {
         }
         if let Some(Ok(location)) = self.location.as_deref().map(HeaderValue::from_str) {
             headers.insert(HeaderName::from_static("x-doorcode-location"), location);
+        }
+        if let Some(Ok(allow)) = self.allow.as_deref().map(HeaderValue::from_str) {
+            headers.insert(header::ALLOW, allow);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1: a 401 names the scheme.

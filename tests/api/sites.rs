@@ -53,6 +53,36 @@ async fn a_page_that_no_site_lists_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t37_a_method_that_a_path_does_not_take_is_told_which_it_takes() {
+    let app = TestApp::on_services().await;
+    for (site, path, allow) in [
+        (READER, "/auth/v1/otp", "POST"),
+        (READER, "/otp", "POST"),
+        (READER, "/user", "DELETE, GET, HEAD, PUT"),
+        (READER, "/auth/v1/health/live", "GET, HEAD"),
+        (READER, "/api/v1/profile", "GET, HEAD, PATCH"),
+        (READER, "/admin/v1/users/018f3a56-0000-7000-8000-000000000000", "DELETE, GET, HEAD, PATCH"),
+        (READER, "/openapi.json", "GET, HEAD"),
+        (READER, "/login", "GET, HEAD, POST"),
+        (READER, "/account/sign-out", "POST"),
+        (READER, "/doorcode/pages.css", "GET, HEAD"),
+        (READER, "/", "GET, HEAD"),
+        (MANAGE, "/admin/people", "GET, HEAD"),
+        (MANAGE, "/admin/sign-out", "POST"),
+    ] {
+        for method in ["TRACE", "PROPFIND", "get"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answer = app.send(site, method.clone(), path, &[], None).await;
+            assert_eq!(answer.status.as_u16(), 405, "{method} {path}");
+            assert_eq!(answer.header("allow"), Some(allow), "{method} {path}");
+        }
+    }
+    let nowhere = app.send(READER, Method::TRACE, "/nowhere", &[], None).await;
+    nowhere.assert_problem(404, "not_found");
+    assert_eq!(nowhere.header("allow"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_operations_are_served_at_both_paths_and_nothing_else_is() {
     let app = TestApp::on_services().await;
     let get = async |path: &str| app.send(READER, Method::GET, path, &[], None).await;

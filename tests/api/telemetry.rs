@@ -70,7 +70,7 @@ on_both_backends! {
         let token = text(&refreshed, "access_token");
         app.get_with_token(READER, "/auth/v1/user", token).await.assert_ok();
         app.logout(READER, "?scope=local", token).await;
-        app.send(READER, Method::from_bytes(b"BREW").unwrap(), "/nowhere", &[], None).await;
+        app.send(READER, Method::from_bytes(b"BREW").unwrap(), "/login", &[], None).await;
         all_mails_gone(&app).await;
         let after = numbers(&app).await;
         assert_eq!(

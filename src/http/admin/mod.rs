@@ -22,7 +22,7 @@ mod users;
 use poem::endpoint::BoxEndpoint;
 use poem::http::header;
 use poem::web::Data;
-use poem::{EndpointExt, Response, handler};
+use poem::{Response, handler};
 use poem_openapi::OpenApiService;
 use serde_json::{Value, json};
 
@@ -38,6 +38,7 @@ use self::sessions::SessionsApi;
 use self::signing_keys::SigningKeysApi;
 use self::staff::StaffApi;
 use self::users::UsersApi;
+use super::methods;
 use crate::flows::SharedFlows;
 
 /// Where it is served.
@@ -87,7 +88,7 @@ fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
 
 /// The API, ready to be nested under [`PATH`].
 pub(super) fn service(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
-    api(flows).map_to_response().boxed()
+    methods::service(flows, api)
 }
 
 /// The document of the admin API as JSON.

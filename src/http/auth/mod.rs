@@ -11,8 +11,8 @@ mod requests;
 
 use std::sync::Arc;
 
+use poem::Response;
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, Response};
 use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{OpenApi, OpenApiService, Tags};
@@ -30,7 +30,7 @@ use super::body::Body;
 use super::forward_auth::GateApi;
 use super::health::{self, Health, Live, ReadyAnswer};
 use super::site::ForSite;
-use super::{Problem, problem, visitor};
+use super::{Problem, methods, problem, visitor};
 use crate::domain::SignOutScope;
 use crate::flows::{DeleteAccount, EmailChangeStep, ExchangeCode, SharedFlows};
 
@@ -46,13 +46,16 @@ pub(super) fn api(flows: &SharedFlows) -> OpenApiService<(AuthApi, GateApi, Wire
 
 /// The API, ready to be nested under a path.
 pub(super) fn service(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
-    api(flows).map_to_response().boxed()
+    methods::service(flows, api)
 }
 
 /// The API without its administration, for the bare root: `/admin` is somebody else there.
 pub(super) fn bare_service(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
-    let parts = (AuthApi { flows: SharedFlows::clone(flows) }, GateApi { flows: SharedFlows::clone(flows) });
-    OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION")).map_to_response().boxed()
+    methods::service(flows, |flows| {
+        let parts =
+            (AuthApi { flows: SharedFlows::clone(flows) }, GateApi { flows: SharedFlows::clone(flows) });
+        OpenApiService::new(parts, "Doorcode", env!("CARGO_PKG_VERSION"))
+    })
 }
 
 /// See the module.

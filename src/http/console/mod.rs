@@ -25,9 +25,10 @@ mod signing_keys;
 mod view;
 mod visit;
 
-use poem::{Endpoint, EndpointExt, Response, Route, get, post};
+use poem::{Endpoint, EndpointExt, Response, Route};
 
 pub(super) use self::client::AdminApi;
+use super::methods::{get, post};
 
 /// Where the console begins.
 const PATH: &str = "/admin";

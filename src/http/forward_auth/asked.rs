@@ -106,7 +106,7 @@ impl Asked {
                     ),
                     error => error.into(),
                 };
-                Err(GateProblem(Problem { location, ..problem }))
+                Err(GateProblem(Problem { location: location.map(Into::into), ..problem }))
             }
         }
     }

@@ -15,8 +15,8 @@ mod refusals;
 mod staff;
 mod version;
 
+use poem::Response;
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, Response};
 use poem_openapi::OpenApiService;
 
 pub(super) use self::access_requests::AccessRequestObject;
@@ -34,6 +34,7 @@ pub(super) use self::staff::Gone;
 pub(super) use self::staff::RoleWord;
 use self::staff::StaffApi;
 pub(super) use self::version::{entity_tag, required};
+use super::methods;
 use crate::flows::SharedFlows;
 
 /// Where it is served.
@@ -58,5 +59,5 @@ pub(super) fn api(flows: &SharedFlows) -> OpenApiService<Parts, ()> {
 
 /// The API, ready to be nested under [`PATH`].
 pub(super) fn service(flows: &SharedFlows) -> BoxEndpoint<'static, Response> {
-    api(flows).map_to_response().boxed()
+    methods::service(flows, api)
 }

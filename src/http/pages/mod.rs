@@ -30,7 +30,7 @@ use std::sync::Arc;
 use poem::http::header::{self, HeaderValue};
 use poem::http::{HeaderName, StatusCode};
 use poem::web::Path;
-use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Result, Route, get, handler, post};
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Result, Route, handler};
 
 pub(in crate::http) use self::assets::{Asset, CSS, SCRIPT_TYPE};
 pub(in crate::http) use self::cookies::Cookie;
@@ -40,6 +40,7 @@ use self::view::{Frame, Page};
 use self::visit::Visit;
 pub(in crate::http) use self::visit::{append, forged, see_other};
 use super::Problem;
+use super::methods::{get, post};
 use super::site::{ForSite, text};
 use crate::domain::{SignOutScope, Site, SiteKind};
 use crate::flows::{LibraryError, SignOutError, SignedIn};
