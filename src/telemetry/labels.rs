@@ -202,6 +202,8 @@ words! {
         Stop = "stop",
         /// End a claim.
         Release = "release",
+        /// Take back a claim whose answer was lost.
+        Withdraw = "withdraw",
         /// Is this code still the one?
         Current = "current",
         /// May a rare mail go out now?

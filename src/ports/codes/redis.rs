@@ -5,6 +5,7 @@
 
 mod address;
 mod breaker;
+mod claims;
 mod connection;
 mod events;
 mod failure;
@@ -30,20 +31,15 @@ pub use self::address::RedisAddress;
 use self::connection::{At, Connections};
 use self::failure::store_error;
 use self::keys::client_tags;
-use super::{
-    Claim, ClaimCode, ClaimEnd, Claimed, CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, Proof,
-    StopCode, Witness,
-};
+use super::{CodeLimits, CountSend, Issue, IssueCode, Issued, KeepProof, StopCode};
 use crate::domain::{AddressTag, ChallengeId, CodeKind, Slot};
 use crate::ports::{Dependency, PortError};
 use crate::telemetry::{StoreCall, StoreCounts, traces};
 
 static ISSUE: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, NOTE, include_str!("issue.lua")]));
 static KEEP: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("keep.lua")]));
-static CLAIM: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, NOTE, include_str!("claim.lua")]));
 static STOP: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("stop.lua")]));
 static TRIPPED: LazyLock<Script> = LazyLock::new(|| script(&[WINDOWS, include_str!("tripped.lua")]));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| script(&[NOTE, include_str!("release.lua")]));
 
 /// In front of every script that asks about limits.
 const WINDOWS: &str = include_str!("windows.lua");
@@ -206,63 +202,6 @@ impl RedisCodes {
         self.timed(StoreCall::Stop, call.invoke_async(&mut self.at(stop.address))).await
     }
 
-    pub(super) async fn claim(&self, claim: &ClaimCode<'_>) -> Result<Claimed, PortError> {
-        let (limits, address) = (&self.settings.limits, claim.address);
-        let partition = self.partition(address);
-        let holder = Uuid::new_v4();
-        let (kind, mac) = match claim.proof {
-            Proof::Code(kind, mac) => (kind.as_str(), mac),
-            Proof::Link(mac) => ("link", mac),
-        };
-        let wrong = if claim.device.is_some() { "wrong_known" } else { "wrong" };
-        let mut call = CLAIM.prepare_invoke();
-        call.key(self.challenge_key(claim.place(), claim.site, claim.slot))
-            .key(self.address_key(wrong, address))
-            .key(self.lease_key(claim.place(), claim.site, claim.slot));
-        for tag in client_tags(claim.client) {
-            call.key(self.key(partition, "client_wrong", &tag));
-        }
-        call.key(self.partition_key(partition, "guesses"))
-            .key(self.partition_key(partition, "tripped"))
-            .key(self.address_key("spent", address));
-        self.note_keys(&mut call, partition);
-        let networks = self.network_limits(claim.client);
-        call.arg(kind)
-            .arg(mac)
-            .arg(limits.tries)
-            .arg(self.wrong_per_day(claim.device))
-            .arg(millis(limits.lease))
-            .arg(holder.to_string())
-            .arg(u8::from(claim.missing_is_no_news))
-            .arg(networks.client_wrong_per_ten_minutes)
-            .arg(networks.network_wrong_per_hour)
-            .arg(self.fair_share(limits.trip.per_ten_minutes))
-            .arg(self.fair_share(limits.trip.per_day))
-            .arg(u8::from(claim.device.is_some()))
-            .arg(Uuid::new_v4().to_string());
-        self.note_arguments(&mut call, claim.witness, claim.site, claim.slot);
-        let answer: Vec<Vec<u8>> =
-            self.timed(StoreCall::Claim, call.invoke_async(&mut self.at(claim.address))).await?;
-        match answer.as_slice() {
-            [word, id, context] if word == b"claimed" => Ok(Claimed::Claim(Claim {
-                challenge: ChallengeId(Uuid::try_parse_ascii(id).map_err(unexpected)?),
-                context: context.clone(),
-                place: claim.place(),
-                site: claim.site.to_owned(),
-                slot: claim.slot,
-                by_code: matches!(claim.proof, Proof::Code(..)),
-                holder,
-            })),
-            [word] if word == b"missing" => Ok(Claimed::Missing),
-            [word, wait] if word == b"client" => {
-                let wait = std::str::from_utf8(wait).ok().and_then(|wait| wait.parse().ok());
-                Ok(Claimed::ClientLimited(Duration::from_millis(wait.unwrap_or(1000))))
-            }
-            [word] if [b"wrong".as_slice(), b"leased"].contains(&word.as_slice()) => Ok(Claimed::Refused),
-            _ => Err(unknown_word(&String::from_utf8_lossy(answer.first().map_or(b"", Vec::as_slice)))),
-        }
-    }
-
     /// What an address may get wrong in a day: a device that it knows has a reserve of its own.
     fn wrong_per_day(&self, device: Option<AddressTag>) -> u32 {
         let limits = &self.settings.limits;
@@ -284,28 +223,6 @@ impl RedisCodes {
             }
         }
         Ok(false)
-    }
-
-    pub(super) async fn end_claim(
-        &self,
-        claim: &Claim,
-        end: ClaimEnd,
-        refused: Option<(&str, &Witness<'_>)>,
-    ) -> Result<(), PortError> {
-        let mut call = RELEASE.prepare_invoke();
-        call.key(self.challenge_key(claim.place, &claim.site, claim.slot)).key(self.lease_key(
-            claim.place,
-            &claim.site,
-            claim.slot,
-        ));
-        self.note_keys(&mut call, self.partition(claim.place));
-        call.arg(if end == ClaimEnd::Spent { "spent" } else { "unused" })
-            .arg(claim.challenge.0.to_string())
-            .arg(claim.holder.to_string())
-            .arg(u8::from(claim.by_code))
-            .arg(refused.map_or("", |(reason, _)| reason));
-        self.note_arguments(&mut call, refused.map(|(_, witness)| witness), &claim.site, claim.slot);
-        self.timed(StoreCall::Release, call.invoke_async::<()>(&mut self.at(claim.place))).await
     }
 
     pub(super) async fn is_current(

@@ -124,6 +124,33 @@ async fn f02_a_slow_redis_costs_guesses_no_more_than_once_and_sessions_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f02_a_right_code_whose_answer_was_late_works_again_long_before_its_lease_is_over() {
+    let redis = OwnRedis::start(&["one"]).await;
+    let way = SlowWay::to(redis.masters[0]).await;
+    let services = Services::on(&redis).await;
+    let url = redis.url.replace(&format!(":{}", redis.masters[0]), &format!(":{}", way.port));
+    let folder = tempfile::tempdir().unwrap();
+    let process = serve(&redis, &services, &[("REDIS__URL", url.as_str())], folder.path()).await;
+    let asked = process.post(READER, "/auth/v1/otp", json!({"email": "ada@example.org"})).await;
+    assert_eq!(asked.0.as_u16(), 200);
+    let code = process.code_from_inbox("ada@example.org").await;
+    // Redis has the script by now, and what is slow from here on is its answer alone.
+    assert_eq!(process.verify(READER, "ada@example.org", "000000").await.0.as_u16(), 403);
+    way.millis.store(1500, Ordering::SeqCst);
+    let (status, body) = process.verify(READER, "ada@example.org", &code).await;
+    assert_eq!((status.as_u16(), text(&body, "code")), (503, "service_unavailable"));
+    way.millis.store(0, Ordering::SeqCst);
+    let recovered = Instant::now();
+    while process.verify(READER, "ada@example.org", &code).await.0.as_u16() != 200 {
+        // The lease is of ten seconds.
+        assert!(recovered.elapsed() < Duration::from_secs(6), "no recovery:\n{}", process.log());
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    assert_eq!(services.count("auth.sessions").await, 1);
+    assert_eq!(process.stop().await.0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f03_forgetting_everything_between_guesses_gives_nobody_more_of_them_on_a_code() {
     let redis = OwnRedis::start(&["one"]).await;
     let (services, folder) = (Services::on(&redis).await, tempfile::tempdir().unwrap());

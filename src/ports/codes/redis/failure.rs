@@ -22,6 +22,14 @@ pub(super) fn store_error(error: RedisError) -> PortError {
     }
 }
 
+/// Whether a call that failed may have been carried out, now or in a moment: its answer is what was lost.
+pub(super) fn may_have_been_done(error: &PortError) -> bool {
+    let PortError::Unavailable { source, .. } = error else { return false };
+    source.downcast_ref::<RedisError>().is_none_or(|error| {
+        error.is_timeout() || error.is_connection_dropped() && !error.is_connection_refusal()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
