@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, connect, db_settings, patiently, statement_limits};
+use super::{START_PATIENCE, StartError, connect, db_settings, patiently, statement_limits};
 use crate::config::{Config, DatabasePooler, MailTransport, SiteConfig, SmtpTls};
 use crate::domain::{KeyRing, SharedNetworks, Site, Sites};
 use crate::flows::{self, AuditSettings, ClockMemory, Flows, GateMemory, KeyKeeping, RewrapReport};
@@ -20,12 +20,16 @@ use crate::ports::codes::{
 };
 #[cfg(feature = "embedded")]
 use crate::ports::db::EmbeddedPostgres;
-use crate::ports::db::{Db, Vault, fill_demo, limit_login_role, migrate};
+use crate::ports::db::{Db, Owner, Vault};
 use crate::ports::limits::{ClientLimits, Limits};
 use crate::ports::mail::{self, MailError, SmtpMailer, SmtpSettings};
 use crate::ports::refusals::Refusals;
 use crate::ports::tokens::Tokens;
 use crate::telemetry::{DbCounts, LimitCounts, Metrics, StoreCounts, causes};
+
+/// How long the embedded database may take to answer: it is ours and not dead, and on a busy machine it takes its time.
+#[cfg(feature = "embedded")]
+const EMBEDDED_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The database, as it is run.
 pub(super) enum Database {
@@ -77,31 +81,47 @@ impl Database {
             .map_err(|error| super::dead_or_unusable("read replica", place, "database.replica_url", error))
     }
 
-    pub(super) async fn migrate(&self, config: &Config) -> Result<(), StartError> {
-        match self {
+    /// The owner of the tables, and where it is: the database and the setting that says so.
+    async fn owner(&self, config: &Config) -> Result<(Owner, String, &'static str), StartError> {
+        let (url, patience, place, setting) = match self {
             Self::Served => {
-                let owner = config.database.owner_url.as_ref().ok_or(StartError::NoOwner)?;
-                migrate(owner, &config.database.url).await?;
-                if config.database.pooler == DatabasePooler::PgbouncerPrepared {
-                    limit_login_role(owner, &config.database.url, statement_limits(config)).await?;
-                }
-                Ok(())
+                let url = config.database.owner_url.clone().ok_or(StartError::NoOwner)?;
+                (url, START_PATIENCE, config.database.redacted_owner_url(), "database.owner_url")
             }
             #[cfg(feature = "embedded")]
-            Self::Embedded(server) => Ok(migrate(&server.owner_url(), &server.login_url()).await?),
+            Self::Embedded(server) => {
+                let place = config.database.data_dir.display().to_string();
+                (server.owner_url(), EMBEDDED_PATIENCE, place, "database.data_dir")
+            }
+        };
+        let owner = Owner::connect(&url, patience).await;
+        let owner =
+            owner.map_err(|error| super::dead_or_unusable("database", place.clone(), setting, error))?;
+        Ok((owner, place, setting))
+    }
+
+    pub(super) async fn migrate(&self, config: &Config) -> Result<(), StartError> {
+        let (mut owner, ..) = self.owner(config).await?;
+        match self {
+            Self::Served => {
+                owner.migrate(&config.database.url).await?;
+                if config.database.pooler == DatabasePooler::PgbouncerPrepared {
+                    owner.limit_login_role(&config.database.url, statement_limits(config)).await?;
+                }
+            }
+            #[cfg(feature = "embedded")]
+            Self::Embedded(server) => owner.migrate(&server.login_url()).await?,
         }
+        owner.close().await;
+        Ok(())
     }
 
     /// Fills an empty database with people and libraries to try things on.
     pub(super) async fn fill_demo(&self, config: &Config) -> Result<(), StartError> {
-        match self {
-            Self::Served => {
-                let owner = config.database.owner_url.as_ref().ok_or(StartError::NoOwner)?;
-                Ok(fill_demo(owner).await?)
-            }
-            #[cfg(feature = "embedded")]
-            Self::Embedded(server) => Ok(fill_demo(&server.owner_url()).await?),
-        }
+        let (mut owner, ..) = self.owner(config).await?;
+        owner.fill_demo().await?;
+        owner.close().await;
+        Ok(())
     }
 
     /// Encrypts everything at rest under the newest master secret.
@@ -111,19 +131,11 @@ impl Database {
         keys: &KeyRing,
         progress: &mut (dyn FnMut(&'static str, u64) + Send),
     ) -> Result<RewrapReport, StartError> {
-        let (url, place, setting) = match self {
-            Self::Served => {
-                let owner = config.database.owner_url.clone().ok_or(StartError::NoOwner)?;
-                (owner, config.database.redacted_url(), "database.owner_url")
-            }
-            #[cfg(feature = "embedded")]
-            Self::Embedded(server) => {
-                (server.owner_url(), config.database.data_dir.display().to_string(), "database.data_dir")
-            }
-        };
-        let failed = |error| super::dead_or_unusable("database", place.clone(), setting, error);
-        let mut vault = Vault::open(&url).await.map_err(failed)?;
-        let report = flows::rewrap(keys, &mut vault, progress).await.map_err(failed)?;
+        let (owner, place, setting) = self.owner(config).await?;
+        let mut vault = Vault::of(owner);
+        let report = flows::rewrap(keys, &mut vault, progress)
+            .await
+            .map_err(|error| super::dead_or_unusable("database", place, setting, error))?;
         vault.close().await;
         Ok(report)
     }
@@ -386,7 +398,7 @@ pub(super) fn connection_limits(config: &Config) -> ConnectionLimits {
 /// Whether the mail server answers. If not, that is logged; codes wait in the queue meanwhile.
 pub(super) async fn try_mail_server(smtp: &SmtpMailer, config: &Config) -> bool {
     let place = format!("{}:{}", config.mail.smtp_host, config.mail.smtp_port);
-    match tokio::time::timeout(super::START_PATIENCE, smtp.check()).await {
+    match tokio::time::timeout(START_PATIENCE, smtp.check()).await {
         Ok(Ok(())) => true,
         Ok(Err(error)) => {
             tracing::warn!(

@@ -125,6 +125,12 @@ impl DatabaseConfig {
     pub fn redacted_url(&self) -> String {
         redacted(&self.url)
     }
+
+    /// The owner's URL without its password, for logs; empty if it is not set.
+    #[must_use]
+    pub fn redacted_owner_url(&self) -> String {
+        self.owner_url.as_ref().map(redacted).unwrap_or_default()
+    }
 }
 
 /// `[redis]`

@@ -1,6 +1,5 @@
 //! What the database itself guarantees, on PostgreSQL and on the embedded one: row-level security, roles, triggers.
 
-use doorcode::ports::db::migrate;
 use serde_json::{Value, json};
 use sqlx::Row;
 use uuid::Uuid;
@@ -8,7 +7,7 @@ use uuid::Uuid;
 use super::support::Services;
 use super::support::database::{Db, on_both};
 use super::support::libraries::Libraries;
-use super::support::services::{login_url, owner_url};
+use super::support::services::{as_owner, login_url, owner_url};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t34_t35_the_catalogue_holds_no_offender() {
@@ -215,9 +214,10 @@ async fn i10_profile_and_preferences_come_with_the_account_follow_it_and_go_with
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migrating_again_and_from_two_replicas_at_once_changes_nothing() {
     let services = Services::new().await;
-    let (owner, login) = (owner_url(&services.name).into(), login_url(&services.name).into());
+    let (url, login) = (owner_url(&services.name).into(), login_url(&services.name).into());
     let before = policies(&services).await;
-    let (one, two) = tokio::join!(migrate(&owner, &login), migrate(&owner, &login));
+    let (mut one, mut two) = (as_owner(&url).await, as_owner(&url).await);
+    let (one, two) = tokio::join!(one.migrate(&login), two.migrate(&login));
     one.unwrap();
     two.unwrap();
     assert_eq!(policies(&services).await, before);

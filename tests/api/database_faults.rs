@@ -1,5 +1,7 @@
 //! PostgreSQL slow, full, read-only, refusing or restarted: a plain answer in time, and nothing half done.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::support::Services;
 use super::support::app::{Answer, READER, TestApp, text};
 use super::support::cluster::Cluster;
+use super::support::process;
 use super::support::services::{as_superuser, owner_url};
 
 /// A server with the limits of time that the defaults have.
@@ -205,4 +208,40 @@ async fn f08_f19_postgresql_is_restarted_under_load_and_everybody_goes_on_within
     let alarms = "select count(*) from auth.audit_log where action = 'refresh_token_reused'";
     let alarms: i64 = sqlx::query_scalar(alarms).fetch_one(&mut sql).await.unwrap();
     assert_eq!(alarms, 0, "nobody was taken for a thief");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f08_migrating_waits_for_a_postgresql_that_is_still_starting() {
+    let cluster = Cluster::started();
+    cluster.control("stop", &[]);
+    let folder = cluster.folder.path().join("cluster");
+    // It asks for the next piece of its log, and is told that there is none once there is a file named `go`.
+    let mut settings = OpenOptions::new().append(true).open(folder.join("data/postgresql.conf")).unwrap();
+    settings.write_all(b"restore_command = 'until [ -e ../go ]; do sleep 0.1; done; false'\n").unwrap();
+    std::fs::write(folder.join("data/recovery.signal"), "").unwrap();
+    let settings = cluster.settings().map(|(name, value)| (name.to_owned(), value));
+    let (url, log) = (cluster.url("postgres"), folder.join("postgres.log"));
+    let turned_away =
+        || std::fs::read_to_string(&log).unwrap().matches("the database system is starting up").count();
+    let starting = tokio::task::spawn_blocking(move || {
+        cluster.start();
+        cluster
+    });
+    while turned_away() == 0 {
+        assert!(PgConnection::connect(&url).await.is_err());
+    }
+    let before = turned_away();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let migrating = process::run(&["migrate"], &settings, elsewhere.path());
+    let going = async {
+        while turned_away() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        std::fs::write(folder.join("go"), "").unwrap();
+    };
+    let both = tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(migrating, going) });
+    let (ended, ()) = both.await.expect("it waits, and is let in");
+    assert_eq!(ended.code, Some(0), "{}", ended.output);
+    assert_eq!(ended.output.matches("PostgreSQL is starting").count(), 1, "{}", ended.output);
+    starting.await.unwrap();
 }

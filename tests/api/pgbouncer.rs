@@ -1,7 +1,7 @@
 //! The server behind a PgBouncer that hands its connections out by transaction. The core of the other stories is told
 //! there too, when `tests/run` says so; here is what concerns the pooler itself.
 
-use doorcode::ports::db::{Pooler, limit_login_role, migrate};
+use doorcode::ports::db::Pooler;
 use futures_util::future::join_all;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -12,7 +12,7 @@ use super::support::Services;
 use super::support::app::{MASTER, READER, TestApp};
 use super::support::database::Db;
 use super::support::process::run;
-use super::support::services::{login_url, owner_url, pgbouncer_url};
+use super::support::services::{as_owner, login_url, owner_url, pgbouncer_url};
 
 /// Connections that PgBouncer keeps to a database, as tests/services/pgbouncer.sh says.
 const KEPT: usize = 3;
@@ -124,13 +124,13 @@ async fn where_a_pooler_keeps_statements_the_login_role_has_the_limits() {
     // A role of this test's own: all tests share the other.
     let role = format!("limited_{}", Uuid::new_v4().simple());
     let login = login_url(&services.name).replace("doorcode_login", &role);
-    let owner = owner_url(&services.name).into();
-    migrate(&owner, &login.clone().into()).await.unwrap();
+    let mut owner = as_owner(&owner_url(&services.name).into()).await;
+    owner.migrate(&login.clone().into()).await.unwrap();
     let limits = doorcode::ports::db::StatementLimits {
         statement_timeout: std::time::Duration::from_secs(2),
         lock_timeout: std::time::Duration::from_millis(700),
     };
-    limit_login_role(&owner, &login.clone().into(), limits).await.unwrap();
+    owner.limit_login_role(&login.clone().into(), limits).await.unwrap();
     let mut connection = PgConnection::connect(&login).await.unwrap();
     let query = "select current_setting('statement_timeout'), current_setting('lock_timeout')";
     let found: (String, String) = sqlx::query_as(query).fetch_one(&mut connection).await.unwrap();

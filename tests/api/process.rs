@@ -95,26 +95,32 @@ async fn a_dead_dependency_is_named_within_five_seconds() {
         let cases = [
             ("REDIS__URL", format!("redis://user:hidden@{address}/0"), "redis.url"),
             ("DATABASE__URL", format!("postgres://user:hidden@{address}/db"), "database.url"),
+            ("DATABASE__OWNER_URL", format!("postgres://user:hidden@{address}/db"), "database.owner_url"),
         ];
         for (variable, url, setting) in cases {
             let mut all = services.settings();
+            let migrates = (variable == "DATABASE__OWNER_URL").to_string();
             all.extend(settings(&[
                 (variable, &url),
-                ("DATABASE__MIGRATE_AT_START", "false"),
+                ("DATABASE__MIGRATE_AT_START", &migrates),
                 ("DATABASE__ACQUIRE_TIMEOUT_MS", "1000"),
                 ("SERVER__LISTEN", "127.0.0.1:0"),
                 ("MAIL__INBOX_LISTEN", "127.0.0.1:0"),
             ]));
-            let started = Instant::now();
-            let ended = run(&["serve"], &all, folder.path()).await;
-            assert!(started.elapsed() < Duration::from_secs(5), "{setting} took {:?}", started.elapsed());
-            assert_eq!(ended.code, Some(69), "{}", ended.output);
-            assert!(
-                ended.output.contains(setting) && ended.output.contains(&address.to_string()),
-                "{}",
-                ended.output
-            );
-            assert!(!ended.output.contains("hidden"), "{}", ended.output);
+            // A command of its own would wait for it too.
+            let commands: &[_] = if migrates == "true" { &["serve", "migrate"] } else { &["serve"] };
+            for command in commands {
+                let started = Instant::now();
+                let ended = run(&[command], &all, folder.path()).await;
+                assert!(started.elapsed() < Duration::from_secs(5), "{setting} took {:?}", started.elapsed());
+                assert_eq!(ended.code, Some(69), "{}", ended.output);
+                assert!(
+                    ended.output.contains(setting) && ended.output.contains(&address.to_string()),
+                    "{}",
+                    ended.output
+                );
+                assert!(!ended.output.contains("hidden"), "{}", ended.output);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use doorcode::ports::db::Owner;
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use sqlx::AssertSqlSafe;
@@ -82,7 +83,9 @@ impl World {
         let sql = PgPoolOptions::new().max_connections(4).connect(&owner).await.unwrap();
         match start {
             Start::Ready => {
-                doorcode::ports::db::migrate(&owner.as_str().into(), &login.as_str().into()).await.unwrap();
+                let mut owner =
+                    Owner::connect(&owner.as_str().into(), Duration::from_secs(30)).await.unwrap();
+                owner.migrate(&login.as_str().into()).await.unwrap();
             }
             Start::Together { behind } => upgrade::migrate_but(&sql, behind).await,
             Start::With(_) => {}

@@ -3,12 +3,12 @@
 //! Runs under the role that owns the tables, which is not the one the server logs in with.
 
 use chrono::{DateTime, Utc};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use sqlx::{AssertSqlSafe, Connection as _};
 
-use super::{Db, StatementLimits, connect_options};
+use super::{Db, Owner, StatementLimits};
 use crate::ports::{Dependency, PortError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -50,14 +50,6 @@ const POLICIES: &[(&str, &str)] = &[
 /// What stopped a migration. Whatever it was, nothing of the failing step is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
-    /// The database did not answer, or refused the owner.
-    #[error("cannot connect to the database as its owner")]
-    Connect(#[source] sqlx::Error),
-    /// A pooler answered, which cannot be used for this.
-    #[error(
-        "database.owner_url leads to a pooler: migrations need PostgreSQL itself, so name its own host and port there"
-    )]
-    ThroughPooler(#[source] sqlx::Error),
     /// A migration failed.
     #[error("a migration failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -82,58 +74,44 @@ pub enum MigrateError {
     NoLoginRole,
 }
 
-/// Applies what is missing, as the owner of `owner_url`, for a server that logs in as `login_url` says.
-///
-/// A database that a newer version has migrated keeps that version's policies.
-///
-/// The login role is made if it does not exist, with the password of its URL, and granted what the server needs: it
-/// owns nothing and is no superuser. Safe to run from several replicas at once and at any time.
-pub async fn migrate(
-    owner_url: &secrecy::SecretString,
-    login_url: &secrecy::SecretString,
-) -> Result<(), MigrateError> {
-    let login = LoginRole::from_url(login_url.expose_secret()).ok_or(MigrateError::NoLoginRole)?;
-    let mut owner = connect_as_owner(owner_url).await?;
-    let migrator = recorded_migrations();
-    migrator.run_direct(None, &mut owner, false).await?;
-    apply_policies(&mut owner).await?;
-    login.prepare(&mut owner).await.map_err(|source| MigrateError::LoginRole { role: login.name, source })?;
-    // The work is done; a farewell that gets lost changes nothing.
-    let _ = owner.close().await;
-    Ok(())
-}
-
-/// Sets the limits of time on the login role itself, for connections that cannot be told when they are made.
-///
-/// They hold on connections that PostgreSQL accepts from now on; a pooler keeps its older ones for a while.
-pub async fn limit_login_role(
-    owner_url: &secrecy::SecretString,
-    login_url: &secrecy::SecretString,
-    limits: StatementLimits,
-) -> Result<(), MigrateError> {
-    let login = LoginRole::from_url(login_url.expose_secret()).ok_or(MigrateError::NoLoginRole)?;
-    let mut owner = connect_as_owner(owner_url).await?;
-    for (name, limit) in limits.settings() {
-        // A statement like this takes no parameters; the name is quoted, the rest is ours.
-        let statement = format!("alter role {} set {name} = '{limit}'", quoted_identifier(&login.name));
-        let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut owner).await;
-        done.map_err(|source| MigrateError::LoginRole { role: login.name.clone(), source })?;
+impl Owner {
+    /// Applies what is missing, for a server that logs in as `login_url` says.
+    ///
+    /// A database that a newer version has migrated keeps that version's policies.
+    ///
+    /// The login role is made if it does not exist, with the password of its URL, and granted what the server needs: it
+    /// owns nothing and is no superuser. Safe to run from several replicas at once and at any time.
+    ///
+    /// # Errors
+    /// A [`MigrateError`].
+    pub async fn migrate(&mut self, login_url: &SecretString) -> Result<(), MigrateError> {
+        let login = LoginRole::from_url(login_url.expose_secret()).ok_or(MigrateError::NoLoginRole)?;
+        let owner = &mut self.connection;
+        recorded_migrations().run_direct(None, owner, false).await?;
+        apply_policies(owner).await?;
+        login.prepare(owner).await.map_err(|source| MigrateError::LoginRole { role: login.name, source })
     }
-    let _ = owner.close().await;
-    Ok(())
-}
 
-async fn connect_as_owner(owner_url: &secrecy::SecretString) -> Result<PgConnection, MigrateError> {
-    let options = connect_options(owner_url.expose_secret())
-        .map_err(|error| MigrateError::Connect(sqlx::Error::Configuration(error.into())))?
-        // "already exists, skipping" on every start is not news.
-        .options([("client_min_messages", "warning")]);
-    options.connect().await.map_err(|error| match error {
-        sqlx::Error::Database(refusal) if refusal.message().contains("startup parameter") => {
-            MigrateError::ThroughPooler(sqlx::Error::Database(refusal))
+    /// Sets the limits of time on the login role itself, for connections that cannot be told when they are made.
+    ///
+    /// They hold on connections that PostgreSQL accepts from now on; a pooler keeps its older ones for a while.
+    ///
+    /// # Errors
+    /// A [`MigrateError`].
+    pub async fn limit_login_role(
+        &mut self,
+        login_url: &SecretString,
+        limits: StatementLimits,
+    ) -> Result<(), MigrateError> {
+        let login = LoginRole::from_url(login_url.expose_secret()).ok_or(MigrateError::NoLoginRole)?;
+        for (name, limit) in limits.settings() {
+            // A statement like this takes no parameters; the name is quoted, the rest is ours.
+            let statement = format!("alter role {} set {name} = '{limit}'", quoted_identifier(&login.name));
+            let done = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.connection).await;
+            done.map_err(|source| MigrateError::LoginRole { role: login.name.clone(), source })?;
         }
-        error => MigrateError::Connect(error),
-    })
+        Ok(())
+    }
 }
 
 fn recorded_migrations() -> Migrator {

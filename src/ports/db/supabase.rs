@@ -5,6 +5,7 @@
 //! version does not have reads as null; passwords and tokens are not asked for.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -16,6 +17,8 @@ use super::{connect_options, db_error};
 use crate::domain::{ImportRecord, SourceId};
 use crate::ports::{Dependency, PortError};
 
+/// How long another's database may take to answer at all.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// People fetched at once.
 const PAGE: i32 = 2000;
 
@@ -50,7 +53,10 @@ impl SupabaseUsers {
         // Without prepared statements, which a pooler between us may not know.
         let options = connect_options(url.expose_secret())?.statement_cache_capacity(0);
         let source = SourceId::of_place(&place(&options));
-        let mut connection = options.connect().await.map_err(db_error)?;
+        let connection = tokio::time::timeout(CONNECT_PATIENCE, options.connect()).await;
+        let mut connection = connection
+            .map_err(|elapsed| PortError::unavailable(Dependency::Database, elapsed))?
+            .map_err(db_error)?;
         // One moment of the table, however long it takes; times as UTC.
         sqlx::raw_sql(
             "begin transaction isolation level repeatable read, read only;

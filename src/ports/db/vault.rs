@@ -2,11 +2,8 @@
 //! neither the private part of a key nor anything else here.
 
 use chrono::{DateTime, Utc};
-use secrecy::ExposeSecret;
-use sqlx::postgres::PgConnection;
-use sqlx::{ConnectOptions, Connection as _};
 
-use super::{connect_options, db_error};
+use super::{Owner, db_error};
 use crate::ports::PortError;
 
 /// Rows that are read at once.
@@ -37,17 +34,14 @@ pub struct SealedRow {
 /// The tables, as their owner sees them.
 #[derive(Debug)]
 pub struct Vault {
-    owner: PgConnection,
+    owner: Owner,
 }
 
 impl Vault {
-    /// Connects as the owner of the tables.
-    ///
-    /// # Errors
-    /// If the database is out of reach or refuses.
-    pub async fn open(owner_url: &secrecy::SecretString) -> Result<Self, PortError> {
-        let owner = connect_options(owner_url.expose_secret())?.connect().await.map_err(db_error)?;
-        Ok(Self { owner })
+    /// What the owner of the tables can open.
+    #[must_use]
+    pub fn of(owner: Owner) -> Self {
+        Self { owner }
     }
 
     /// The next page of a table, in order of id.
@@ -61,7 +55,7 @@ impl Vault {
                     after,
                     VAULT_PAGE,
                 )
-                .fetch_all(&mut self.owner)
+                .fetch_all(&mut self.owner.connection)
                 .await
             }
             VaultTable::ServiceKeys => {
@@ -73,7 +67,7 @@ impl Vault {
                     after,
                     VAULT_PAGE,
                 )
-                .fetch_all(&mut self.owner)
+                .fetch_all(&mut self.owner.connection)
                 .await
             }
             VaultTable::Mails => {
@@ -83,7 +77,7 @@ impl Vault {
                     after,
                     VAULT_PAGE,
                 )
-                .fetch_all(&mut self.owner)
+                .fetch_all(&mut self.owner.connection)
                 .await
             }
             VaultTable::Answers => {
@@ -94,7 +88,7 @@ impl Vault {
                     after,
                     VAULT_PAGE,
                 )
-                .fetch_all(&mut self.owner)
+                .fetch_all(&mut self.owner.connection)
                 .await
             }
         };
@@ -124,7 +118,7 @@ impl Vault {
                     before,
                     anew,
                 )
-                .execute(&mut self.owner)
+                .execute(&mut self.owner.connection)
                 .await
             }
             VaultTable::ServiceKeys => {
@@ -134,7 +128,7 @@ impl Vault {
                     before,
                     anew,
                 )
-                .execute(&mut self.owner)
+                .execute(&mut self.owner.connection)
                 .await
             }
             VaultTable::Mails => {
@@ -144,7 +138,7 @@ impl Vault {
                     before,
                     anew,
                 )
-                .execute(&mut self.owner)
+                .execute(&mut self.owner.connection)
                 .await
             }
             VaultTable::Answers => {
@@ -155,7 +149,7 @@ impl Vault {
                     before,
                     anew,
                 )
-                .execute(&mut self.owner)
+                .execute(&mut self.owner.connection)
                 .await
             }
         };
@@ -165,14 +159,13 @@ impl Vault {
     /// When the last session that is open now ends at the latest.
     pub async fn last_session_end(&mut self) -> Result<Option<DateTime<Utc>>, PortError> {
         sqlx::query_scalar!("select max(not_after) from auth.sessions where not_after > now()")
-            .fetch_one(&mut self.owner)
+            .fetch_one(&mut self.owner.connection)
             .await
             .map_err(db_error)
     }
 
     /// Ends the connection.
     pub async fn close(self) {
-        // The work is done; a farewell that gets lost changes nothing.
-        let _ = self.owner.close().await;
+        self.owner.close().await;
     }
 }

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use doorcode::ports::db::{EmbeddedPostgres, migrate};
+use doorcode::ports::db::EmbeddedPostgres;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+
+use super::services::as_owner;
 
 /// A migrated data folder that each test's is copied from; it lives as long as the test binary.
 static TEMPLATE: OnceCell<TempDir> = OnceCell::const_new();
@@ -16,7 +18,9 @@ pub(crate) async fn data_folder() -> TempDir {
         .get_or_init(|| async {
             let folder = tempfile::tempdir().unwrap();
             let server = EmbeddedPostgres::start(&folder.path().join("postgres")).await.unwrap();
-            migrate(&server.owner_url(), &server.login_url()).await.unwrap();
+            let mut owner = as_owner(&server.owner_url()).await;
+            owner.migrate(&server.login_url()).await.unwrap();
+            owner.close().await;
             server.stop().await.unwrap();
             folder
         })

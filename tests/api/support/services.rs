@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use doorcode::ports::db::Owner;
 use redis::aio::MultiplexedConnection;
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection};
@@ -264,12 +265,19 @@ pub(crate) async fn as_superuser(statement: &str) -> sqlx::Result<()> {
     connection.close().await
 }
 
+/// The owner of some database's tables, as the server's own migrating connects.
+pub(crate) async fn as_owner(url: &secrecy::SecretString) -> Owner {
+    Owner::connect(url, Duration::from_secs(30)).await.unwrap()
+}
+
 async fn make_template() -> String {
     static NAME: OnceLock<String> = OnceLock::new();
     let name = NAME.get_or_init(|| format!("doorcode_template_{}", Uuid::new_v4().simple()));
     make_owner().await;
     as_superuser(&format!("create database {name} owner {OWNER}")).await.unwrap();
-    doorcode::ports::db::migrate(&owner_url(name).into(), &login_url(name).into()).await.unwrap();
+    let mut owner = as_owner(&owner_url(name).into()).await;
+    owner.migrate(&login_url(name).into()).await.unwrap();
+    owner.close().await;
     name.clone()
 }
 
