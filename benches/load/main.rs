@@ -19,7 +19,8 @@
 //! | get user    | a bare handler of the same framework that selects one row             | 60 % |
 //! | permissions | none: p99 below 10 ms with 100,000 staff records                      |      |
 //!
-//! The script behind asking is measured alone too, as it is most of what asking costs.
+//! What of a floor can be reached is measured too: the script behind asking, and the statement of refreshing with a
+//! signature, each in a bare handler that reads nothing of the request and answers with next to nothing.
 //! Verify, refresh and permissions are measured once more with pauses: how long people wait where there is room.
 //! Last, 100,000 people are imported, and as many more with a kill on the way.
 //!
@@ -88,8 +89,8 @@ struct Arguments {
     /// A Redis server, instead of one of our own; the keys left in it end by themselves
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
-    /// Be the floors' server: with the URLs of PostgreSQL and Redis
-    #[arg(long, hide = true, num_args = 2)]
+    /// Be the floors' server: with the URLs of PostgreSQL and Redis, and what its keys begin with
+    #[arg(long, hide = true, num_args = 3)]
     floor: Option<Vec<String>>,
     /// What cargo says to every bench
     #[arg(long, hide = true)]
@@ -124,8 +125,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if let Some([database, redis]) = arguments.floor.as_deref() {
-        floor::serve(database, redis).await?;
+    if let Some([database, redis, key_prefix]) = arguments.floor.as_deref() {
+        floor::serve(database, redis, key_prefix).await?;
         return Ok(ExitCode::SUCCESS);
     }
     // Dropped where it is interrupted, and with it everything that was started.
@@ -212,7 +213,9 @@ impl Bench<'_> {
             let (bare, _) = floor.drive("bare handler", workers.bare()).await?;
             let (ping, _) = floor.drive("bare handler, PING", workers.ping()).await?;
             let (script, _) = alone.drive("issuing script", workers.ask_alone().await?).await?;
+            let (handler, _) = floor.drive("bare handler, the script", workers.bare_ask()).await?;
             report.operation(asked, Some(Floor::new(&ping, 40)));
+            report.operation(handler, Some(Floor::of(&ping)));
             report.operation(mail, None);
             report.floor(bare);
             report.floor(ping);
@@ -226,7 +229,7 @@ impl Bench<'_> {
             self.stop_mail().await?;
             let (verified, verifiers) =
                 server.drive("verify", workers.verify(self.sink.take_codes())).await?;
-            let (statement, _) = alone.drive("verify statement", workers.verify_alone(POOL)?).await?;
+            let (statement, _) = alone.drive("verify statement", workers.verify_alone()?).await?;
             report.operation(verified, Some(Floor::new(&statement, 50)));
             // More was asked and verified in seconds than anybody signs, and would be signed meanwhile.
             eprintln!("waiting for the audit log …");
@@ -238,8 +241,10 @@ impl Bench<'_> {
             let (refreshed, continued) = server.drive("refresh", workers.refresh(sessions)).await?;
             let (with_pauses, continued) = paused.drive("refresh, with pauses", continued).await?;
             sessions = continued.into_iter().flat_map(|work| work.sessions).collect();
-            let (statement, _) = alone.drive("refresh statement", workers.refresh_alone(POOL).await?).await?;
+            let (statement, _) = alone.drive("refresh statement", workers.refresh_alone().await?).await?;
+            let (handler, _) = floor.drive("bare handler, signing", workers.bare_refresh()).await?;
             report.operation(refreshed, Some(Floor::new(&statement, 60)));
+            report.operation(handler, Some(Floor::of(&statement)));
             report.operation(with_pauses, None);
             report.floor(statement);
         }

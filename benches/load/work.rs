@@ -1,6 +1,6 @@
 //! The operations: each is what one connection does again and again.
 
-mod alone;
+pub(crate) mod alone;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +73,16 @@ impl<'a> Workers<'a> {
     /// The same requests as [`ask`](Self::ask), to a handler that sends Redis a PING.
     pub(crate) fn ping(&self) -> Vec<Ask> {
         self.ask_at(self.floors, "/ping")
+    }
+
+    /// The same requests as [`ask`](Self::ask), to a handler that runs the script of asking.
+    pub(crate) fn bare_ask(&self) -> Vec<Ask> {
+        self.ask_at(self.floors, "/ask")
+    }
+
+    /// Requests to a handler that runs the statement of refreshing, and signs.
+    pub(crate) fn bare_refresh(&self) -> Vec<Ask> {
+        self.ask_at(self.floors, "/refresh")
     }
 
     fn ask_at(&self, server: SocketAddr, path: &'static str) -> Vec<Ask> {

@@ -1,6 +1,7 @@
-//! The floors of asking, verifying and refreshing: the I/O that each must do, and nothing around it.
+//! The I/O that asking, verifying and refreshing must do, and nothing around it: alone, and for the handlers in `floor`.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -16,71 +17,66 @@ use doorcode::ports::db::{
     Db, DbSettings, OpenSession, Opened, Pooler, RefreshSession, Refreshed, StatementLimits,
 };
 use doorcode::telemetry::{DbCounts, StoreCounts};
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
 
 use super::{Addresses, SITE, Workers};
+use crate::POOL;
 use crate::drive::{Next, Work};
 
-/// Sessions that one worker refreshes in turn.
-const SESSIONS_EACH: usize = 16;
 /// No limit is met.
 const PLENTY: u32 = 100_000_000;
 
 impl Workers<'_> {
     /// The script of [`ask`](Self::ask), and nothing around it.
     pub(crate) async fn ask_alone(&self) -> anyhow::Result<Vec<AskAlone>> {
-        let settings = RedisSettings {
-            address: RedisAddress::parse(self.services.redis_url()).context("the URL of Redis")?,
-            ca_pem: None,
-            sentinel_login: None,
-            key_prefix: format!("{}:alone", self.services.key_prefix()),
-            partitions: 1,
-            timeout: Duration::from_secs(5),
-            limits: limits(),
-        };
-        let codes = Codes::Redis(Box::new(RedisCodes::new(settings, StoreCounts::default())?));
-        codes.connect().await?;
-        Ok(self.each(|_| AskAlone {
-            codes: codes.clone(),
-            keys: KeyRing::new(&[7; 32], &[]),
-            addresses: self.addresses.clone(),
-        }))
+        let script = IssuingScript::new(self.services.redis_url(), self.services.key_prefix()).await?;
+        Ok(self.each(|_| AskAlone { script: script.clone(), addresses: self.addresses.clone() }))
     }
 
     /// The statement of [`verify`](Self::verify), and nothing around it.
-    pub(crate) fn verify_alone(&self, pool: u32) -> anyhow::Result<Vec<VerifyAlone>> {
-        let db = self.pool(pool)?;
+    pub(crate) fn verify_alone(&self) -> anyhow::Result<Vec<VerifyAlone>> {
+        let db = pool(self.services.login_url())?;
         Ok(self.each(|_| VerifyAlone { db: db.clone(), addresses: self.addresses.clone() }))
     }
 
-    /// The statement of [`refresh`](Self::refresh), and nothing around it, on sessions of its own.
-    pub(crate) async fn refresh_alone(&self, pool: u32) -> anyhow::Result<Vec<RefreshAlone>> {
-        let db = self.pool(pool)?;
-        let mut workers = Vec::new();
-        for _ in 0..self.count {
-            let mut tokens = Vec::new();
-            for _ in 0..SESSIONS_EACH {
-                let session = open_session(&db, &self.addresses.next()).await?;
-                tokens.push(RefreshToken { session, counter: 0 });
-            }
-            workers.push(RefreshAlone { db: db.clone(), tokens, turn: 0 });
+    /// The statement of [`refresh`](Self::refresh), and nothing around it, on the same sessions.
+    pub(crate) async fn refresh_alone(&self) -> anyhow::Result<Vec<RefreshAlone>> {
+        let db = pool(self.services.login_url())?;
+        let mut workers = self.each(|_| RefreshAlone { db: db.clone(), tokens: Vec::new(), turn: 0 });
+        for (place, token) in refreshed_sessions(self.services.login_url()).await?.into_iter().enumerate() {
+            workers[place % self.count].tokens.push(token);
         }
         Ok(workers)
     }
+}
 
-    fn pool(&self, size: u32) -> anyhow::Result<Db> {
-        let settings = DbSettings {
-            url: self.services.login_url().into(),
-            pool_size: size,
-            acquire_timeout: Duration::from_secs(5),
-            limits: StatementLimits {
-                statement_timeout: Duration::from_secs(5),
-                lock_timeout: Duration::from_secs(5),
-            },
-            pooler: Pooler::None,
-            keep_open: false,
-        };
-        Ok(Db::new(&settings, DbCounts::default())?)
-    }
+/// As many connections as a server has.
+pub(crate) fn pool(url: &str) -> anyhow::Result<Db> {
+    let settings = DbSettings {
+        url: url.into(),
+        pool_size: POOL,
+        acquire_timeout: Duration::from_secs(5),
+        limits: StatementLimits {
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(5),
+        },
+        pooler: Pooler::None,
+        keep_open: false,
+    };
+    Ok(Db::new(&settings, DbCounts::default())?)
+}
+
+/// The sessions that were refreshed, as they stand.
+pub(crate) async fn refreshed_sessions(url: &str) -> anyhow::Result<Vec<RefreshToken>> {
+    let mut connection = PgConnection::connect(url).await?;
+    let query = "select id, refresh_counter from auth.sessions where refresh_counter > 0";
+    let sessions: Vec<(Uuid, i32)> = sqlx::query_as(query).fetch_all(&mut connection).await?;
+    ensure!(!sessions.is_empty(), "no session was refreshed");
+    sessions
+        .into_iter()
+        .map(|(id, counter)| Ok(RefreshToken { session: SessionId(id), counter: counter.try_into()? }))
+        .collect()
 }
 
 fn limits() -> CodeLimits {
@@ -108,15 +104,30 @@ fn limits() -> CodeLimits {
 }
 
 /// The script that counts a request for a code, keeps its hash and queues its mail.
-pub(crate) struct AskAlone {
+#[derive(Clone)]
+pub(crate) struct IssuingScript {
     codes: Codes,
-    keys: KeyRing,
-    addresses: Addresses,
+    keys: Arc<KeyRing>,
 }
 
-impl Work for AskAlone {
-    async fn once(&mut self) -> anyhow::Result<Next> {
-        let address: AddressTag = self.keys.address_tag(&EmailAddress::parse(&self.addresses.next())?);
+impl IssuingScript {
+    pub(crate) async fn new(redis_url: &str, key_prefix: &str) -> anyhow::Result<Self> {
+        let settings = RedisSettings {
+            address: RedisAddress::parse(redis_url).context("the URL of Redis")?,
+            ca_pem: None,
+            sentinel_login: None,
+            key_prefix: format!("{key_prefix}:alone"),
+            partitions: 1,
+            timeout: Duration::from_secs(5),
+            limits: limits(),
+        };
+        let codes = Codes::Redis(Box::new(RedisCodes::new(settings, StoreCounts::default())?));
+        codes.connect().await?;
+        Ok(Self { codes, keys: Arc::new(KeyRing::new(&[7; 32], &[])) })
+    }
+
+    pub(crate) async fn run(&self, address: &str) -> anyhow::Result<()> {
+        let address: AddressTag = self.keys.address_tag(&EmailAddress::parse(address)?);
         let witness = Witness {
             ip: Ipv4Addr::LOCALHOST.into(),
             agent: Some("doorcode-load-bench"),
@@ -152,6 +163,19 @@ impl Work for AskAlone {
             })
             .await?;
         ensure!(matches!(issued, Issued::Queued(_)), "no code was issued: {issued:?}");
+        Ok(())
+    }
+}
+
+/// That script, again and again.
+pub(crate) struct AskAlone {
+    script: IssuingScript,
+    addresses: Addresses,
+}
+
+impl Work for AskAlone {
+    async fn once(&mut self) -> anyhow::Result<Next> {
+        self.script.run(&self.addresses.next()).await?;
         Ok(Next::Again)
     }
 }
@@ -200,20 +224,24 @@ pub(crate) struct RefreshAlone {
 impl Work for RefreshAlone {
     async fn once(&mut self) -> anyhow::Result<Next> {
         let turn = self.turn % self.tokens.len();
-        let token = &mut self.tokens[turn];
-        let refreshed = self
-            .db
-            .refresh_session(&RefreshSession {
-                token: *token,
-                site: SITE.0,
-                idle_secs: SITE.2,
-                user_agent: Some("doorcode-load-bench"),
-                ip: Some(Ipv4Addr::LOCALHOST.into()),
-            })
-            .await?;
-        let Refreshed::Session(counter, ..) = refreshed else { bail!("not refreshed: {refreshed:?}") };
-        token.counter = counter;
+        refresh(&self.db, &mut self.tokens[turn]).await?;
         self.turn += 1;
         Ok(Next::Again)
     }
+}
+
+/// Moves a session's counter, once.
+pub(crate) async fn refresh(db: &Db, token: &mut RefreshToken) -> anyhow::Result<()> {
+    let refreshed = db
+        .refresh_session(&RefreshSession {
+            token: *token,
+            site: SITE.0,
+            idle_secs: SITE.2,
+            user_agent: Some("doorcode-load-bench"),
+            ip: Some(Ipv4Addr::LOCALHOST.into()),
+        })
+        .await?;
+    let Refreshed::Session(counter, ..) = refreshed else { bail!("not refreshed: {refreshed:?}") };
+    token.counter = counter;
+    Ok(())
 }
