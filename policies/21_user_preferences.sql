@@ -8,6 +8,8 @@ grant select on public.user_preferences to authenticated;
 grant update (notifications, privacy, interface) on public.user_preferences to authenticated;
 grant select, insert, update, delete on public.user_preferences to service_role;
 grant select (id, interface) on public.user_preferences to doorcode_server;
+-- The default of a column is a question of whoever inserts.
+grant execute on function auth.first_interface(text) to service_role;
 
 drop policy if exists own_read on public.user_preferences;
 create policy own_read on public.user_preferences for select to authenticated

@@ -28,11 +28,13 @@ async fn t34_t35_the_catalogue_holds_no_offender() {
             )
             .await;
         assert_eq!(unchecked, Vec::<String>::new(), "policies that do not say what may be written");
+        // A body that was read where the function was made looks nothing up later.
         let loose = db
             .texts(
                 "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
                   where n.nspname in ('auth', 'public')
-                    and (not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'], false)
+                    and (not coalesce(p.proconfig @> array['search_path=pg_catalog, pg_temp'],
+                                      p.prosqlbody is not null and not p.prosecdef)
                       or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
                                   where a.grantee = 0))",
             )
@@ -191,6 +193,11 @@ async fn i10_profile_and_preferences_come_with_the_account_follow_it_and_go_with
         assert_eq!(defaults["privacy"]["profile_visibility"], "public");
         assert_eq!(defaults["interface"], json!({"preferred_language": "en", "preferred_country": "US", "theme": "system",
             "books_per_page": 20, "default_view": "grid"}));
+        db.run("insert into auth.users (id, email, locale) values (gen_random_uuid(), 'linh@example.org', 'vi')").await.unwrap();
+        let first = "select p.version || interface::text from user_preferences p join auth.users u using (id) where u.locale = 'vi'";
+        let vietnamese = r#"1{"theme": "system", "default_view": "grid", "books_per_page": 20, "preferred_country": "US", "preferred_language": "vi"}"#;
+        assert_eq!(db.texts(first).await, [vietnamese], "in their language, and as new as the account");
+        db.run("delete from auth.users where locale = 'vi'").await.unwrap();
         // What the account suggested follows the account …
         db.run(&format!("update auth.users set raw_user_meta_data = '{{\"display_name\": \"Ada\"}}', email = 'a@example.org' where id = '{ada}'")).await.unwrap();
         assert_eq!(profile(db, ada).await, ("a@example.org".into(), "Ada".into(), None));
