@@ -12,7 +12,7 @@ pub(in crate::http::pages) struct ProfileForm {
     pub country: String,
     pub timezone: String,
     pub website: String,
-    /// A language tag; only [`Page::Welcome`] asks for it.
+    /// A language tag; only [`Page::Welcome`](super::Page::Welcome) asks for it.
     pub language: String,
     /// What the change is made on: the hidden field `_version`.
     pub version: i32,
