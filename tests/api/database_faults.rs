@@ -229,6 +229,7 @@ async fn f08_migrating_waits_for_a_postgresql_that_is_still_starting() {
     });
     while turned_away() == 0 {
         assert!(PgConnection::connect(&url).await.is_err());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let before = turned_away();
     let elsewhere = tempfile::tempdir().unwrap();
