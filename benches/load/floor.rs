@@ -30,6 +30,7 @@ use uuid::Uuid;
 use crate::POOL;
 use crate::process::Ending;
 use crate::services::Services;
+use crate::work::Addresses;
 use crate::work::alone::{self, IssuingScript};
 
 /// The floors' server, as the bench sees it.
@@ -42,7 +43,9 @@ impl Process {
     /// Starts this very program again, as a server.
     pub(crate) fn start(services: &Services) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--floor", services.login_url(), services.redis_url(), services.key_prefix()]);
+        // It has addresses of its own, and they begin with the same one as everybody's.
+        let key_prefix = format!("{}:floors", services.key_prefix());
+        command.args(["--floor", services.login_url(), services.redis_url(), &key_prefix]);
         // Its standard input ends with us, however we end, and it ends with that.
         let mut process = Ending::spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
         let mut address = String::new();
@@ -73,7 +76,10 @@ pub(crate) async fn serve(database: &str, redis_url: &str, key_prefix: &str) -> 
     let routes = Route::new()
         .at("/bare", post(bare))
         .at("/ping", post(ping).data(redis))
-        .at("/ask", post(ask).data(IssuingScript::new(redis_url, key_prefix).await?).data(Asked::default()))
+        .at(
+            "/ask",
+            post(ask).data(IssuingScript::new(redis_url, key_prefix).await?).data(Addresses::default()),
+        )
         .at("/refresh", post(refresh).data(Arc::new(Refreshing::new(database)?)))
         .at("/select", get(select).data(pool).data(Turn::default()));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -96,14 +102,9 @@ async fn ping(redis: Data<&MultiplexedConnection>) -> poem::Result<String> {
     redis::cmd("PING").query_async(&mut redis.0.clone()).await.map_err(ServiceUnavailable)
 }
 
-/// How many addresses have asked.
-#[derive(Clone, Default)]
-struct Asked(Arc<AtomicUsize>);
-
 #[handler]
-async fn ask(script: Data<&IssuingScript>, asked: Data<&Asked>) -> poem::Result<&'static str> {
-    let number = asked.0.0.fetch_add(1, Ordering::Relaxed);
-    script.run(&format!("asked-{number}@example.org")).await.map_err(|error| unavailable(&error))?;
+async fn ask(script: Data<&IssuingScript>, addresses: Data<&Addresses>) -> poem::Result<&'static str> {
+    script.run(&addresses.next()).await.map_err(|error| unavailable(&error))?;
     Ok("{}")
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Workers<'a> {
 pub(crate) struct Addresses(Arc<AtomicU64>);
 
 impl Addresses {
-    fn next(&self) -> String {
+    pub(crate) fn next(&self) -> String {
         format!("reader-{}@example.org", self.0.fetch_add(1, Ordering::Relaxed))
     }
 }

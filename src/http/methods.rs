@@ -1,14 +1,12 @@
 //! Which methods a path takes: the table that poem routes by, which can say it where another was asked for (RFC 9110
 //! §15.5.6). Pages tell it as they are put together; an API's own document says it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::LazyLock;
 
 use poem::endpoint::BoxEndpoint;
 use poem::error::MethodNotAllowedError;
 use poem::http::Method;
-use poem::{
-    Endpoint, EndpointExt, Error, IntoEndpoint, IntoResponse, Request, Response, Result, RouteMethod,
-};
+use poem::{Endpoint, EndpointExt, Error, IntoEndpoint, Request, Response, Result, RouteMethod};
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::Value;
 
@@ -48,24 +46,31 @@ impl Endpoint for Methods {
     }
 }
 
-/// An API, ready to be nested under a path. Its document is made where it is first needed.
+/// An API that says of its paths what they take. Its document is made where that is first asked.
+struct Described<E> {
+    service: E,
+    paths: LazyLock<Paths, Box<dyn FnOnce() -> Paths + Send>>,
+}
+
+impl<E: Endpoint> Endpoint for Described<E> {
+    type Output = E::Output;
+
+    async fn call(&self, request: Request) -> Result<E::Output> {
+        let uri = request.uri().clone();
+        let answer = self.service.call(request).await;
+        answer.map_err(|error| with_allow(error, || self.paths.methods(uri.path())))
+    }
+}
+
+/// An API, ready to be nested under a path.
 pub(super) fn service<T: OpenApi + 'static>(
     flows: &SharedFlows,
     api: fn(&SharedFlows) -> OpenApiService<T, ()>,
 ) -> BoxEndpoint<'static, Response> {
-    let (flows, paths) = (SharedFlows::clone(flows), Arc::<OnceLock<Paths>>::default());
-    let service = api(&flows).into_endpoint().around(move |service, request: Request| {
-        let (flows, paths) = (SharedFlows::clone(&flows), Arc::clone(&paths));
-        let uri = request.uri().clone();
-        async move {
-            let taken = || paths.get_or_init(|| Paths::of(&api(&flows).spec())).methods(uri.path());
-            match service.call(request).await {
-                Ok(answer) => Ok(answer.into_response()),
-                Err(error) => Err(with_allow(error, taken)),
-            }
-        }
-    });
-    service.boxed()
+    let service = api(flows).map_to_response();
+    let flows = SharedFlows::clone(flows);
+    let paths = LazyLock::new(Box::new(move || Paths::of(&api(&flows).spec())) as Box<_>);
+    Described { service, paths }.boxed()
 }
 
 fn with_allow(error: Error, taken: impl FnOnce() -> Vec<Method>) -> Error {

@@ -15,14 +15,17 @@ use super::serve;
 
 /// A way to Redis on which every answer takes its time.
 struct SlowWay {
-    port: u16,
+    /// Redis, by this way.
+    url: String,
     millis: Arc<AtomicU64>,
 }
 
 impl SlowWay {
-    async fn to(port: u16) -> Self {
+    async fn to(redis: &OwnRedis) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let way = Self { port: listener.local_addr().unwrap().port(), millis: Arc::default() };
+        let (port, ours) = (redis.masters[0], listener.local_addr().unwrap().port());
+        let url = redis.url.replace(&format!(":{port}"), &format!(":{ours}"));
+        let way = Self { url, millis: Arc::default() };
         let millis = Arc::clone(&way.millis);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -50,11 +53,10 @@ impl SlowWay {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f02_a_slow_redis_costs_guesses_no_more_than_once_and_sessions_nothing() {
     let redis = OwnRedis::start(&["one"]).await;
-    let way = SlowWay::to(redis.masters[0]).await;
+    let way = SlowWay::to(&redis).await;
     let services = Services::on(&redis).await;
-    let url = redis.url.replace(&format!(":{}", redis.masters[0]), &format!(":{}", way.port));
     let folder = tempfile::tempdir().unwrap();
-    let more = [("REDIS__URL", url.as_str()), ("SERVER__METRICS_LISTEN", "127.0.0.1:0")];
+    let more = [("REDIS__URL", way.url.as_str()), ("SERVER__METRICS_LISTEN", "127.0.0.1:0")];
     let process = serve(&redis, &services, &more, folder.path()).await;
     for email in ["ada@example.org", "eve@example.org"] {
         let asked = process.post(READER, "/auth/v1/otp", json!({"email": email})).await;
@@ -126,11 +128,10 @@ async fn f02_a_slow_redis_costs_guesses_no_more_than_once_and_sessions_nothing()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f02_a_right_code_whose_answer_was_late_works_again_long_before_its_lease_is_over() {
     let redis = OwnRedis::start(&["one"]).await;
-    let way = SlowWay::to(redis.masters[0]).await;
+    let way = SlowWay::to(&redis).await;
     let services = Services::on(&redis).await;
-    let url = redis.url.replace(&format!(":{}", redis.masters[0]), &format!(":{}", way.port));
     let folder = tempfile::tempdir().unwrap();
-    let process = serve(&redis, &services, &[("REDIS__URL", url.as_str())], folder.path()).await;
+    let process = serve(&redis, &services, &[("REDIS__URL", way.url.as_str())], folder.path()).await;
     let asked = process.post(READER, "/auth/v1/otp", json!({"email": "ada@example.org"})).await;
     assert_eq!(asked.0.as_u16(), 200);
     let code = process.code_from_inbox("ada@example.org").await;
